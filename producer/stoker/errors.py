@@ -11,6 +11,7 @@
     ├── ModelInUse      a model or version cannot go, because something uses it
     ├── Timeout         the answer did not come within the time given
     ├── Unavailable     Redis, the store or every worker is out of reach; trying again may help
+    │   └── TooManyRequests  a model's guard allows no more of them for now; says when
     ├── Unauthorized    the server refused the credentials
     ├── Untrusted       it is signed by no key that is trusted for it, or is not what was signed
     ├── InvalidArgument an argument of a method is of another type or size than it may be
@@ -74,6 +75,10 @@ class Timeout(StokerError, TimeoutError):
 
 class Unavailable(StokerError, ConnectionError):
     """Redis, the artifact store or every worker is out of reach."""
+
+
+class TooManyRequests(Unavailable):
+    """A model's guard allows no more requests for now; says how many it does, and when to try again."""
 
 
 class Unauthorized(StokerError, PermissionError):

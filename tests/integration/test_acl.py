@@ -16,10 +16,11 @@ import pytest
 import redis
 
 import stoker
-from stoker import JobState, events
+from stoker import JobState, events, lanes
 from stoker.fleet.topology import queues_of
 from stoker.kinds.tuning.halving import Halving
-from stoker.ledger import attempts, children, intake, presence, waits
+from stoker.lanes import LaneRequests, frames
+from stoker.ledger import attempts, children, guards, intake, presence, waits
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.local.server import local_server
@@ -292,6 +293,8 @@ def test_no_user_can_do_more(server_url: str, user: str, command: tuple[str, ...
         ("HSET", "stoker:model:guarded", "1", "{}"),
         ("HSET", "stoker:aliases:guarded", "champion", "1"),
         ("HSET", "stoker:workers", "a-worker", "{}"),
+        ("SET", "stoker:asked:worker:guarded", "0 0 0"),
+        ("DEL", "stoker:guards"),
         ("HSET", "stoker:pauses", "queue cpu.train", "1"),
         ("SET", "stoker:leader", "me"),
         ("EVAL", "return redis.call('DEL', 'stoker:model:guarded')", "0"),
@@ -302,6 +305,20 @@ def test_no_user_can_do_more(server_url: str, user: str, command: tuple[str, ...
 )
 def test_a_client_can_touch_neither_models_nor_workers(server_url: str, command: tuple[str, ...]) -> None:
     refused_to("client", server_url, command)
+
+
+def test_a_client_is_counted_by_the_name_that_the_server_knows(server_url: str) -> None:
+    worker, client = (Connection.open(Settings(), url_of(user, server_url)) for user in ("worker", "client"))
+    worker.run(guards.put("bounded", stoker.Guard(most_a_minute=1)))
+    requests = [(1000, frames.encode_request(uuid.uuid4(), number, b"")) for number in range(2)]
+    lane = LaneRequests("bounded", "cpu.infer", "normal", 9, requests)
+    for first in (1, 0):
+        [refused] = client.run(lanes.push([lane]))
+        assert refused
+        assert (refused.first, type(refused.error)) == (first, stoker.TooManyRequests)
+    assert worker.run(guards.drop("bounded"))
+    for connection in (worker, client):
+        connection.close()
 
 
 def refused_to(user: str, server_url: str, command: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import numpy as np
 import pytest
 
 import stoker
-from stoker.ledger import alarms, guards, model_changes
+from stoker.ledger import alarms, counters, guards, model_changes
 from stoker.redis.calls import drive
 from stoker.settings import Settings
 
 from .. import commands
-from ..conftest import Eventually
+from ..conftest import PATIENCE_S, Eventually
 from .test_routed_lanes import Served
 from .test_routes import Registry
 
@@ -128,3 +129,47 @@ def test_what_is_kept_of_refusals_is_bounded(client: stoker.Client) -> None:
     assert int(raw.ttl("stoker:guard-rows:digits")) > 0
     assert client.guarded("digits").counts == {"input": 1200}
     assert len(client.alarms()) == 1
+
+
+def test_who_asks_too_often_is_refused_until_the_minute_is_over(served: Served, eventually: Eventually) -> None:
+    run, server = served.models.run, served.models.connection.client
+    run(guards.put("digits", stoker.Guard(most_a_minute=5, outputs=False)))
+    futures = served.send([1.0] * 8)
+    assert [served.answer(future) for future in futures[:5]] == [(1, 1.0)] * 5
+    for future in futures[5:]:
+        error = future.exception(PATIENCE_S)
+        assert isinstance(error, stoker.TooManyRequests)
+        wanted = (
+            r"the guard of digits allows 5 requests a minute of each user of Redis: try again in (\d+) s, or send more"
+        )
+        assert (found := re.match(wanted, error.message))
+        assert 0 < int(found[1]) <= 60
+    # Another user has a bound of its own; the lane's other names share it.
+    assert sorted(server.scan_iter("stoker:asked:*")) == [b"stoker:asked:default:digits"]
+    assert 0 < server.pttl("stoker:asked:default:digits") <= 11 * 60_000
+    assert run(counters.read_tallies()).guard_refusals["rate"] == 3
+    assert [alarm.what for alarm in run(alarms.newest(10))].count("guard") == 1
+    # A minute later, by the time that is noted there.
+    sent, _, said = server.get("stoker:asked:default:digits").split()
+    server.set("stoker:asked:default:digits", b" ".join((sent, b"1", said)))
+    assert served.answer(served.send([3.0])[0]) == (1, 3.0)
+    # What cannot be read bounds nothing for longer than a minute, and a guard without a bound none.
+    server.set("stoker:asked:default:digits", "nonsense")
+    assert served.answer(served.send([3.0])[0]) == (1, 3.0)
+    run(guards.put("digits", stoker.Guard(categories={"most_a_minute": ("1",)}, outputs=False)))
+    assert all(served.answer(future) == (1, 1.0) for future in served.send([1.0] * 20))
+
+
+def test_each_call_that_sends_requests_is_counted(client: stoker.Client) -> None:
+    client.guard_model("digits", stoker.Guard(most_a_minute=1))
+    client.infer_later("digits", [[1.0, 2.0]])
+    for ask in (client.infer_later, client.infer):
+        with pytest.raises(stoker.TooManyRequests, match="try again in"):
+            ask("digits", [[1.0, 2.0]])
+
+    async def asked() -> None:
+        async with stoker.AsyncClient(settings=Settings(redis_url=client.settings.redis_url)) as other:
+            await other.infer("digits", [[1.0, 2.0]])
+
+    with pytest.raises(stoker.TooManyRequests, match="try again in"):
+        asyncio.run(asked())

@@ -192,7 +192,9 @@ def test_a_deep_lane_is_filled_though_the_number_of_slots_is_damaged(connection:
 def test_a_full_lane_takes_nothing(connection: Connection) -> None:
     put(connection, b"one", b"two", most=3)
     lane = LaneRequests("digits", "cpu.infer", "normal", 3, [(1000, b"three"), (1000, b"four")])
-    assert connection.run(lanes.push([lane])) == [2]
+    [refused] = connection.run(lanes.push([lane]))
+    assert refused
+    assert (refused.first, "2 requests wait, 3 is the limit" in refused.error.message) == (0, True)
     connection.run(lanes.join("digits", "d", LEASE_S))
     assert take(connection, 1) == [b"one", b"two"]
 

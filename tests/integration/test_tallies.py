@@ -10,6 +10,7 @@ import redis
 import stoker
 from stoker import JobState, lanes
 from stoker.lanes import LaneCounts, LaneRequests, frames
+from stoker.lanes.refused import Refused
 from stoker.ledger import attempts, counters, intake, monitoring, records, upkeep
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.counters import Tallies
@@ -116,16 +117,19 @@ def test_what_has_been_queued_longest_is_found_beside_what_others_wrote(
 def test_requests_are_counted_when_they_are_answered_and_batches_by_their_size(connection: Connection) -> None:
     client = uuid.uuid4()
 
-    def push(count: int) -> int | None:
+    def push(count: int) -> Refused | None:
         requests = [(60_000, frames.encode_request(client, n, b"x")) for n in range(count)]
-        [depth] = connection.run(lanes.push([LaneRequests("digits", "cpu.infer", "normal", 10, requests)]))
-        return depth
+        [refused] = connection.run(lanes.push([LaneRequests("digits", "cpu.infer", "normal", 10, requests)]))
+        return refused
 
     def take(turn: int, most: int) -> None:
         connection.run(lanes.take("digits", "d", 600, turn=turn, most=most, answers={}))
 
     assert push(8) is None
-    assert push(3) == 8
+    refused = push(3)
+    assert refused
+    assert refused.first == 0
+    assert "8 requests wait, 10 is the limit" in refused.error.message
     connection.run(lanes.join("digits", "d", 600))
     assert connection.run(lanes.counts()) == LaneCounts(lanes=1, waiting=8, drainers=1, taken=0)
     take(1, most=5)

@@ -112,6 +112,7 @@ PUBLIC = [
     "UNet",
     "Unauthorized",
     "Untrusted",
+    "TooManyRequests",
     "Unavailable",
     "Upload",
     "Usage",

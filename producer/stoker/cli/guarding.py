@@ -21,7 +21,8 @@ __all__ = ["models"]
 def guard(
     name: Name,
     file: Annotated[
-        Path | None, typer.Option("--set", help="A JSON file: ranges, categories, most_rows, longest_text, outputs.")
+        Path | None,
+        typer.Option("--set", help="A JSON file: ranges, categories, most_rows, longest_text, most_a_minute, outputs."),
     ] = None,
     drop: Annotated[bool, typer.Option("--drop", help="Take the guard away, and what it has refused.")] = False,
     limit: Annotated[int, typer.Option("--limit", help="How many refused rows to list.")] = 20,

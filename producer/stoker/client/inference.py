@@ -12,7 +12,6 @@ from ..errors import InvalidJob, Timeout
 from ..fleet.topology import served_request_queue
 from ..kinds import Priority
 from ..lanes import later, push
-from ..lanes.pending import lane_full
 from ..ledger import presence, registry
 from ..models.data import listed
 from ..models.inputs import Inputs
@@ -129,14 +128,15 @@ class ModelCache:
 
         Raises:
             InvalidArgument, InvalidJob, ModelNotFound: as `call`.
+            TooManyRequests: the model's guard allows no more for now.
             Unavailable: the lane is full.
         """
         call = yield from self.call(model, rows, timeout, priority)
         data = encode_tensors(call.tensors)
         result_id, request = later.request(call.model, call.queue, call.priority, call.timeout_s, data, place)
-        [full_at] = yield push([request])
-        if full_at is not None:
-            raise lane_full(call.model, full_at)
+        [refused] = yield push([request])
+        if refused:
+            raise refused.error
         return result_id
 
     def _call(self, ref: str, rows: Rows, timeout_s: float, priority: Priority) -> Steps[InferCall]:

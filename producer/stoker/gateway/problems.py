@@ -21,6 +21,7 @@ from ..errors import (
     ModelNotFound,
     StokerError,
     Timeout,
+    TooManyRequests,
     Unauthorized,
     Unavailable,
     Untrusted,
@@ -40,6 +41,7 @@ _STATUS: Mapping[type[StokerError], int] = {
     JobDead: 409,
     JobPruned: 409,
     Timeout: 504,
+    TooManyRequests: 429,
     Unavailable: 503,
     ClientClosed: 503,
     # The gateway's own rights, and what others have signed, are nothing that a caller could mend.

@@ -22,6 +22,7 @@ from ..ledger.routes import Route, route_of
 from ..ledger.scripts import able, basics, iso_now, routes, waking
 from ..redis.calls import Call, Script, Word
 from .keys import key, lua_table
+from .refused import Refused, refused
 
 # The Celery task of a doorbell; its only argument is the lane.
 DRAIN_TASK = "stoker.drain"
@@ -107,16 +108,17 @@ class LaneCounts:
     taken: int
 
 
-def push(lanes: Iterable[LaneRequests]) -> Call[list[int | None]]:
-    """Put requests into their lanes; for each lane None, or the depth at which it was too full to take them."""
+def push(lanes: Iterable[LaneRequests]) -> Call[list[Refused | None]]:
+    """Put requests into their lanes; for each lane None, or what it has refused, and why."""
     words: list[Word] = []
-    for lane in lanes:
+    pushed = list(lanes)
+    for lane in pushed:
         words += (lane.ref, lane.queue, lane.priority, lane.most, len(lane.requests))
         for timeout_ms, request in lane.requests:
             words += (timeout_ms, request)
 
-    def decode(answer: list[int]) -> list[int | None]:
-        return [-1 - depth if depth < 0 else None for depth in answer]
+    def decode(answer: list[int | list[int]]) -> list[Refused | None]:
+        return [refused(lane.ref, lane.most, told) for lane, told in zip(pushed, answer, strict=True)]
 
     return Call(tuple(words), decode, _script("push"))
 
@@ -242,6 +244,8 @@ def wake_reader(client: str) -> Call[None]:
     return Call((client,), lambda _: None, _script("wake_reader"))
 
 
+# The scripts that are told whose they are.
+_NAME_CALLER = ("push",)
 # The scripts behind failures.lua.
 _OF_FAILURES = ("admit_load", "load_failed", "load_failures", "loaded")
 
@@ -256,7 +260,7 @@ def _script(name: str) -> Script:
         f"local function routes()\n{routes()}return open_route, write_route, end_route\nend\n"
         f"local function wake(id)\n{waking()}return wake_waiting(id)\nend\n"
     )
-    return Script(basics() + lazily + lua_table() + lanes)
+    return Script(basics() + lazily + lua_table() + lanes, names_caller=name in _NAME_CALLER)
 
 
 def _ms(seconds: float) -> int:

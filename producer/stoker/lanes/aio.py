@@ -9,7 +9,7 @@ from ..redis.connection import AsyncConnection
 from ..redis.reading import TaskReader, deliver
 from . import push
 from .frames import Answered
-from .pending import PendingRequests, lane_full
+from .pending import PendingRequests
 
 
 class AsyncLaneClient:
@@ -71,11 +71,11 @@ class AsyncLaneClient:
     async def _send(self) -> None:
         while lanes := self._pending.outgoing():
             try:
-                depths = await self._connection.run(push(lanes.values()))
+                refusals = await self._connection.run(push(lanes.values()))
             except StokerError as error:
                 for numbers in lanes:
                     deliver(self._pending.refuse(numbers, error))
                 continue
-            for (numbers, lane), depth in zip(lanes.items(), depths, strict=True):
-                if depth is not None:
-                    deliver(self._pending.refuse(numbers, lane_full(lane.ref, depth)))
+            for numbers, refused in zip(lanes, refusals, strict=True):
+                if refused:
+                    deliver(self._pending.refuse(numbers[refused.first :], refused.error))

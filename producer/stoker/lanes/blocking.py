@@ -10,7 +10,7 @@ from ..redis.connection import Connection
 from ..redis.reading import ThreadReader, deliver
 from . import LaneRequests, push, wake_reader
 from .frames import Answered
-from .pending import PendingRequests, lane_full
+from .pending import PendingRequests
 
 
 class LaneClient:
@@ -86,14 +86,14 @@ class LaneClient:
 
     def _push(self, lanes: dict[tuple[int, ...], LaneRequests]) -> None:
         try:
-            depths = self._connection.run(push(lanes.values()))
+            refusals = self._connection.run(push(lanes.values()))
         except StokerError as error:
             for numbers in lanes:
                 self._refuse(numbers, error)
             return
-        for (numbers, lane), depth in zip(lanes.items(), depths, strict=True):
-            if depth is not None:
-                self._refuse(numbers, lane_full(lane.ref, depth))
+        for numbers, refused in zip(lanes, refusals, strict=True):
+            if refused:
+                self._refuse(numbers[refused.first :], refused.error)
 
     def _refuse(self, numbers: tuple[int, ...], error: StokerError) -> None:
         with self._lock:

@@ -14,6 +14,7 @@
 | stoker:wake:<watch> | list | the drainers to wake in one process | a minute after the last |
 | stoker:making-way:<list> | integer | how many slots have just made way for messages | 0.3 s after the first |
 | stoker:load-failures | hash | JSON of versions that could not be loaded, by reference | an hour after the last |
+| stoker:asked:<user>:<model> | string | how often a Redis user has asked: push.lua | 11 minutes later |
 | stoker:answers:<client> | list | answers for one client, many in each entry | ten seconds after the last deadline |
 """
 
@@ -30,6 +31,7 @@ PREFIX = {
     "wake": "stoker:wake:",
     "making_way": "stoker:making-way:",
     "load_failures": "stoker:load-failures",
+    "asked": "stoker:asked:",
     "answers": "stoker:answers:",
 }
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
-from ..errors import StokerError, Unavailable
+from ..errors import StokerError
 from ..kinds import Priority
 from ..redis.calls import Call
 from ..redis.reading import Waiter
@@ -107,11 +107,3 @@ class PendingRequests(Generic[W]):
     def fail(self, error: StokerError) -> Iterator[tuple[W, StokerError]]:
         """All waiters, each with the error: no answers can be read."""
         return self.refuse(list(self._waiting), error)
-
-
-def lane_full(ref: str, depth: int) -> Unavailable:
-    """The error of requests that a full lane refused."""
-    return Unavailable(
-        f"the lane of {ref!r} is full: {depth:,} requests wait, {LANE_HOLDS:,} is the limit; "
-        "send fewer at once, try again later or add workers"
-    )

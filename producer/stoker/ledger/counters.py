@@ -46,6 +46,7 @@ class Tallies:
         attempts: from the claim to its end, by kind and how it ended, as `PastAttempt.how` has it.
         batches: requests that lanes answered together; their sum is how many were answered.
         refused_requests: what lanes refused because they were full.
+        guard_refusals: what guards of models have refused: an "input", an "output", or requests for their "rate".
         repairs: damages to the ledger that were mended.
         removed_versions: versions of models that were removed, by why: "asked" or "retention".
         removed_bytes: of files in the store that were removed because nothing named them.
@@ -56,6 +57,7 @@ class Tallies:
     attempts: Mapping[tuple[str, str], Histogram]
     batches: Histogram
     refused_requests: int
+    guard_refusals: Mapping[str, int]
     repairs: int
     removed_versions: Mapping[str, int]
     removed_bytes: int
@@ -94,7 +96,8 @@ def _decode(answer: dict[bytes, bytes]) -> Tallies:
     repairs = groups[()].get("repairs", 0)
     removed_bytes = groups["removed",].get("bytes", 0)
     batches, removed = _histogram(groups["batch",], BATCH_BOUNDS), groups["removed", "versions"]
-    return Tallies(finished, waits, attempts, batches, refused, repairs, removed, removed_bytes)
+    guards = groups["guard",]
+    return Tallies(finished, waits, attempts, batches, refused, guards, repairs, removed, removed_bytes)
 
 
 def _histogram(counts: Mapping[str, int], bounds: Sequence[int]) -> Histogram:

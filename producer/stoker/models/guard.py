@@ -28,6 +28,8 @@ class Guard(BaseModel):
         categories: by column or input of texts, the values that there may be.
         most_rows: of one request; None for any number.
         longest_text: characters of a text; None for any number.
+        most_a_minute: requests that each user of Redis may send within a minute; None for any number. A call of many
+            rows is one for each 4,096 of them.
         outputs: whether an answer is refused that has numbers which are not finite, probabilities that are none or do
             not sum to one, or another number of classes than are declared.
     """
@@ -40,6 +42,7 @@ class Guard(BaseModel):
     )
     most_rows: int | None = Field(default=None, ge=1)
     longest_text: int | None = Field(default=None, ge=1)
+    most_a_minute: int | None = Field(default=None, ge=1, le=10**9)
     outputs: bool = True
 
     @model_validator(mode="after")

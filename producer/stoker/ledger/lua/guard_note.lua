@@ -9,6 +9,7 @@ end
 for reason, count in pairs(counts) do
   redis.call('HINCRBY', counters, reason, count)
   total = total + count
+  tally('guard ' .. reason, count)
 end
 for n = 4, #ARGV do
   redis.call('LPUSH', rows, ARGV[n])

@@ -272,3 +272,9 @@ def _lane_tallies(tallies: Tallies) -> Iterator[Metric]:
         (),
         {(): tallies.refused_requests},
     )
+    yield counters(
+        "stoker_guard_refused",
+        "Requests and answers that guards of models have refused: for an input, an output, or the rate of a user.",
+        ("reason",),
+        {(reason,): tallies.guard_refusals.get(reason, 0) for reason in ("input", "output", "rate")},
+    )
