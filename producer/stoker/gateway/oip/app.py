@@ -1,0 +1,194 @@
+"""The protocol's routes, as one callable of ASGI without a framework: most requests are small, and there are many."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import msgspec
+
+from ...client.aio import AsyncClient
+from ...errors import InvalidArgument, InvalidJob, StokerError
+from ...models.answer import Answer
+from ..problems import Problem, of_error
+from .asgi import Receive, Scope, Send
+from .bodies import Body, Room, deflated
+from .documents import Documents
+from .inference import InferenceRequest, decode_request, encode_answer, raw_request
+from .models import Models
+from .served import ServedModel
+from .statistics import Statistics
+
+Need = Literal["any", "read", "predict"]
+"""What a route asks of a caller: to be known; to read what all share; to predict."""
+Admit = Callable[[Scope, Need], object]
+"""Lets a request in, or raises the `Problem` that it is refused with."""
+
+MOST_BODY_BYTES = 64 << 20
+_BODIES_AT_ONCE = 4
+_TIMEOUT_S = 30.0
+_LENGTH = b"inference-header-content-length"
+_ENCODER = msgspec.json.Encoder()
+_OPEN = (["health", "live"], ["health", "ready"])
+"""What probes ask for, which show no key."""
+_NOT_HERE = frozenset(("trace", "logging", "systemsharedmemory", "cudasharedmemory", "load", "unload"))
+
+
+class OpenInference:
+    """Serves all paths below `/v2`.
+
+    Args:
+        client: on which everything stands.
+        admit: lets callers in.
+        most_body_bytes: how long the body of a request may be.
+    """
+
+    def __init__(self, client: AsyncClient, admit: Admit, *, most_body_bytes: int = MOST_BODY_BYTES) -> None:
+        self._client = client
+        self._admit = admit
+        self._most_body_bytes = most_body_bytes
+        self._room = Room(_BODIES_AT_ONCE * most_body_bytes)
+        self._models = Models(client)
+        self._statistics = Statistics()
+        self._documents = Documents(client, self._models, self._statistics)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+        parts = path.rstrip("/").split("/")[2:]
+        try:
+            if parts and parts[-1] == "infer":
+                await self._infer(scope, parts[:-1], receive, send)
+            else:
+                await self._document(scope, parts, receive, send)
+        except StokerError as error:
+            await _refuse(_problem(error), scope, receive, send)
+        except Problem as problem:
+            await _refuse(problem, scope, receive, send)
+
+    async def _infer(self, scope: Scope, parts: Sequence[str], receive: Receive, send: Send) -> None:
+        self._admit(scope, "predict")
+        _require(scope, "POST")
+        ref = model_ref(parts)
+        json_bytes: int | None = None
+        encoding = accepted = ""
+        for name, value in scope["headers"]:
+            if name == _LENGTH:
+                json_bytes = _length(value)
+            elif name == b"content-encoding":
+                encoding = value.decode("latin-1").strip().lower()
+            elif name == b"accept-encoding":
+                accepted = value.decode("latin-1")
+        with Body(self._room, self._most_body_bytes) as body:
+            data = await body.inflated(await body.read(receive), encoding)
+            model = await self._models.get(ref)
+            request = decode_request(data, json_bytes) if json_bytes != 0 else raw_request(data, model)
+            answer, head_bytes = await self._answered(ref, model, request)
+        headers = []
+        if accepted:
+            answer, used = await deflated(answer, accepted)
+            headers = [(b"content-encoding", used.encode()), (b"vary", b"Accept-Encoding")] if used else []
+        if head_bytes is not None:
+            headers.append((_LENGTH, b"%d" % head_bytes))
+        await _send(send, answer, b"application/json" if head_bytes is None else b"application/octet-stream", headers)
+
+    async def _answered(self, ref: str, model: ServedModel, request: InferenceRequest) -> tuple[bytes, int | None]:
+        """The encoded answer to a request, and the length of its JSON if there is more."""
+        began = time.perf_counter_ns()
+        try:
+            try:
+                answer = await self._asked(ref, model, request)
+            except InvalidJob:
+                # They may fit what the reference names by now.
+                newest = await self._models.newest(ref)
+                if newest.ref == model.ref:
+                    raise
+                model = newest
+                answer = await self._asked(ref, model, request)
+            if answer.model != model.ref:
+                model = await self._models.get(answer.model)
+            outputs = model.outputs_of(answer.outputs)
+            encoded = encode_answer(request, ref.partition("@")[0], answer.request, outputs)
+        except StokerError:
+            self._statistics.failed(model.ref, time.perf_counter_ns() - began)
+            raise
+        rows = len(next(iter(outputs.values())))
+        self._statistics.answered(model.ref, rows, time.perf_counter_ns() - began)
+        return encoded
+
+    async def _asked(self, ref: str, model: ServedModel, request: InferenceRequest) -> Answer:
+        return await self._client.ask(
+            ref,
+            model.rows(request.tensors),
+            timeout=_TIMEOUT_S if request.timeout_s is None else request.timeout_s,
+            priority=request.priority,
+            key=request.key,
+        )
+
+    async def _document(self, scope: Scope, parts: list[str], receive: Receive, send: Send) -> None:
+        """Answer a request for what is known of the server and its models."""
+        if parts not in _OPEN:
+            self._admit(scope, "read" if parts[-1:] == ["stats"] or parts[:1] == ["repository"] else "any")
+        if _NOT_HERE.intersection(parts[:1] + parts[2:]):
+            raise Problem(
+                501, "NotImplemented", f"this server has no {'/'.join(parts)[:200]}: GET /v2 says what it has"
+            )
+        if parts == ["repository", "index"]:
+            _require(scope, "POST")
+            with Body(self._room, self._most_body_bytes) as body:
+                wanted = await body.read(receive)
+            document: object = await self._documents.index(wanted)
+        else:
+            _require(scope, "GET", "HEAD")
+            document = await self._documents.at(parts)
+        await _send(send, _ENCODER.encode(document), b"application/json", [])
+
+
+def model_ref(parts: Sequence[str]) -> str:
+    """The reference of the model that a path names, such as models/digits/versions/3.
+
+    Raises:
+        Problem: 404: it names none.
+    """
+    match parts:
+        case ["models", name]:
+            return name
+        case ["models", name, "versions", version] if "@" not in name:
+            return f"{name}@{version}"
+    raise Problem(
+        404, "NotFound", "there is nothing here: expected /v2/models/NAME or /v2/models/NAME/versions/VERSION"
+    )
+
+
+def _require(scope: Scope, *methods: str) -> None:
+    if scope["method"] not in methods:
+        allowed = ", ".join(methods)
+        raise Problem(405, "MethodNotAllowed", f"this takes {allowed}", headers={"Allow": allowed})
+
+
+def _length(value: bytes) -> int:
+    """The value of Inference-Header-Content-Length."""
+    if not value.isdigit() or len(value) > 18:
+        shown = value[:40].decode("latin-1")
+        raise InvalidArgument(f"Inference-Header-Content-Length must be the bytes of the JSON, got {shown!r}")
+    return int(value)
+
+
+def _problem(error: StokerError) -> Problem:
+    problem = of_error(error)
+    # What does not fit a model is 422 elsewhere; clients of this protocol know 400.
+    if isinstance(error, InvalidJob):
+        problem.status_code = 400
+    return problem
+
+
+async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem.response()
+    # KServe's client looks for `error` in nothing else.
+    response.headers["content-type"] = "application/json"
+    await response(scope, receive, send)
+
+
+async def _send(send: Send, body: bytes, media: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    headers += [(b"content-type", media), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
