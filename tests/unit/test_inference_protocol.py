@@ -31,7 +31,6 @@ NUMBERS = (
     | arrays.unsigned_integer_dtypes(endianness="<")
     | arrays.floating_dtypes(endianness="<", sizes=(16, 32, 64))
 )
-FINITE = {"allow_nan": False, "allow_infinity": False}
 ENCODED = st.lists(st.binary(max_size=9), max_size=9)
 REQUEST_ID = "digits@3:5f0c8e4b5d1a4b6c9e2f7a8b9c0d1e2f:17"
 MOST = 1 << 17
@@ -81,7 +80,11 @@ def test_tensors_of_all_datatypes_come_through_in_both_forms(data: st.DataObject
         binary[name] = data.draw(st.booleans())
         kind = data.draw(NUMBERS)
         # JSON has no other numbers.
-        elements = arrays.from_dtype(kind, **FINITE) if not binary[name] and kind.kind == "f" else None
+        elements = (
+            arrays.from_dtype(kind, allow_nan=False, allow_infinity=False)
+            if not binary[name] and kind.kind == "f"
+            else None
+        )
         tensors[name] = data.draw(arrays.arrays(kind, SHAPES, elements=elements))
     body, head = body_of(tensors, binary)
     decoded = decode_request(body, head).tensors

@@ -18,6 +18,7 @@ from . import health, openapi
 from .auth.admission import KEY, Gate
 from .auth.keys import KeyRing
 from .door import Door, Rules
+from .oip import Beside, OpenInference
 from .problems import Problem, of_error
 from .routes import state_of
 from .state import State
@@ -55,6 +56,8 @@ def make_app(settings: Settings, keys: KeyRing) -> tuple[Door, State]:
     for table in _TABLES:
         # One flat table, which says of every route what it needs.
         app.router.routes.extend(table.routes)
+    protocol = OpenInference(state.client, state.gate.admit, most_body_bytes=settings.gateway_body_bytes)
+    app.add_middleware(Beside, protocol=protocol)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(StokerError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)

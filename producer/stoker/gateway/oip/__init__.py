@@ -1,5 +1,5 @@
 """The Open Inference Protocol (v2) over HTTP, as KServe and Triton have it, with the binary data extension."""
 
-from .app import OpenInference
+from .app import Beside, OpenInference
 
-__all__ = ["OpenInference"]
+__all__ = ["Beside", "OpenInference"]

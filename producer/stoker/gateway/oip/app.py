@@ -2,28 +2,28 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import msgspec
 
 from ...client.aio import AsyncClient
 from ...errors import InvalidArgument, InvalidJob, StokerError
 from ...models.answer import Answer
+from ..auth.admission import Scope
+from ..auth.keys import Need
+from ..door import App, Receive, Send
 from ..problems import Problem, of_error
-from .asgi import Receive, Scope, Send
-from .bodies import Body, Room, deflated
+from .bodies import Body, Room, deflated, too_large
 from .documents import Documents
 from .inference import InferenceRequest, decode_request, encode_answer, raw_request
 from .models import Models
 from .served import ServedModel
 from .statistics import Statistics
 
-Need = Literal["any", "read", "predict"]
-"""What a route asks of a caller: to be known; to read what all share; to predict."""
 Admit = Callable[[Scope, Need], object]
 """Lets a request in, or raises the `Problem` that it is refused with."""
 
-MOST_BODY_BYTES = 64 << 20
+PREFIX = "/v2/"
+MOST_BODY_BYTES = 16 << 20
 _BODIES_AT_ONCE = 4
 _TIMEOUT_S = 30.0
 _LENGTH = b"inference-header-content-length"
@@ -34,7 +34,7 @@ _NOT_HERE = frozenset(("trace", "logging", "systemsharedmemory", "cudasharedmemo
 
 
 class OpenInference:
-    """Serves all paths below `/v2`.
+    """Serves all paths from `/v2` on.
 
     Args:
         client: on which everything stands.
@@ -53,8 +53,7 @@ class OpenInference:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-        parts = path.rstrip("/").split("/")[2:]
+        parts = scope["path"].rstrip("/").split("/")[2:]
         try:
             if parts and parts[-1] == "infer":
                 await self._infer(scope, parts[:-1], receive, send)
@@ -74,6 +73,9 @@ class OpenInference:
         for name, value in scope["headers"]:
             if name == _LENGTH:
                 json_bytes = _length(value)
+            elif name == b"content-length":
+                if int(value) > self._most_body_bytes:
+                    raise too_large(self._most_body_bytes)
             elif name == b"content-encoding":
                 encoding = value.decode("latin-1").strip().lower()
             elif name == b"accept-encoding":
@@ -141,6 +143,19 @@ class OpenInference:
             _require(scope, "GET", "HEAD")
             document = await self._documents.at(parts)
         await _send(send, _ENCODER.encode(document), b"application/json", [])
+
+
+class Beside:
+    """Gives requests of the protocol to its app, and all others to another."""
+
+    def __init__(self, app: App, protocol: App) -> None:
+        self._app = app
+        self._protocol = protocol
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        is_its = scope["type"] == "http" and f"{scope['path']}/".startswith(PREFIX)
+        await (self._protocol if is_its else self._app)(scope, receive, send)
 
 
 def model_ref(parts: Sequence[str]) -> str:

@@ -5,8 +5,8 @@ import gzip
 import zlib
 from typing import Self
 
+from ..door import Receive
 from ..problems import Problem
-from .asgi import Receive
 from .datatypes import Data
 
 # All of a body has to be here by then.

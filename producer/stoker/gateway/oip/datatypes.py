@@ -40,6 +40,8 @@ DTYPES = {
 """numpy's dtype of the elements, by the protocol's name."""
 # The names of what a numpy array or a signature holds.
 _NAMES = {dtype.name: name for name, dtype in DTYPES.items() if name not in ("BF16", "BYTES")}
+# The same by the dtype itself, whose name numpy would have to write each time.
+_OF_DTYPE = {dtype: name for name, dtype in DTYPES.items() if name not in ("BF16", "BYTES")}
 _SIGNATURES = _NAMES | {"bfloat16": "BF16", "string": "BYTES"}
 _ELEMENTS: dict[str, Any] = {"b": bool, "u": int, "i": int, "f": float | None, "O": str | None}
 _LENGTH = struct.Struct("<I")
@@ -104,7 +106,9 @@ def to_binary(array: Array) -> bytes:
     """The bytes of a tensor."""
     if array.dtype.kind in "SUO":
         return b"".join([_LENGTH.pack(len(text)) + text for text in map(_encoded, array.ravel().tolist())])
-    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+    if array.dtype not in _OF_DTYPE:
+        array = array.astype(array.dtype.newbyteorder("<"))
+    return array.tobytes()
 
 
 def to_json(array: Array) -> list[Any]:
@@ -117,7 +121,7 @@ def to_json(array: Array) -> list[Any]:
 
 def datatype_of_array(array: Array) -> str:
     """The protocol's name of what an array holds."""
-    return _NAMES.get(array.dtype.name, "BYTES")
+    return _OF_DTYPE.get(array.dtype) or _NAMES.get(array.dtype.name, "BYTES")
 
 
 def as_texts(array: Array, name: str) -> Array:
