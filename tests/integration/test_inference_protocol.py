@@ -3,10 +3,14 @@
 import http.client
 import io
 import json
+import os
+import re
+import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +26,10 @@ import stoker
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
-from ..unit.test_inference_protocol import HOSTILE, HOSTILE_BYTES, described
+from ..inference_bodies import HOSTILE, HOSTILE_BYTES, described
 from .conftest import SMALL
 from .gateways import Gateway, keys_of_all_roles, running_gateway
+from .test_examples import DOCS
 
 Array = NDArray[Any]
 PIXELS = np.linspace(0, 16, 128, dtype=np.float32).reshape(2, 64)
@@ -55,7 +60,9 @@ def models(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
     keras.Model([a, b], [keras.layers.Dense(2, name="sums")(both), keras.layers.Dense(1, name="one")(both)]).save(
         folder / "two.keras"
     )
-    picture = keras.Sequential([keras.Input((4, 4, 3), name="x"), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")])
+    picture = keras.Sequential(
+        [keras.Input((4, 4, 3), name="x"), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
+    )
     picture.save(folder / "picture.keras")
     with stoker.Client(settings=stack) as client:
         jobs = [
@@ -82,7 +89,7 @@ def tritons(gateway: Gateway) -> Iterator[triton.InferenceServerClient]:
         yield client
 
 
-class Bearer(triton.InferenceServerClientPlugin):
+class Bearer(triton.InferenceServerClientPlugin):  # type: ignore[misc]  # it has no types
     """Shows an API key."""
 
     def __init__(self, key: str) -> None:
@@ -210,7 +217,12 @@ def test_versions_and_aliases_are_named_in_the_path(
     tritons: triton.InferenceServerClient, client: stoker.Client
 ) -> None:
     client.alias_model("oip-digits@1", "canary")
-    for name, version in (("oip-digits", "1"), ("oip-digits", "canary"), ("oip-digits", "latest"), ("oip-digits@1", "")):
+    for name, version in (
+        ("oip-digits", "1"),
+        ("oip-digits", "canary"),
+        ("oip-digits", "latest"),
+        ("oip-digits@1", ""),
+    ):
         answer = tritons.infer(name, [given("x", PIXELS)], model_version=version).get_response()
         assert (answer["model_name"], answer["model_version"]) == ("oip-digits", "1")
 
@@ -418,20 +430,58 @@ def test_who_may_ask_what(gateway: Gateway, key: str | None, method: str, path: 
 
 
 def test_a_version_that_comes_meanwhile_answers(
-    tritons: triton.InferenceServerClient, client: stoker.Client, tmp_path: Path
+    tritons: triton.InferenceServerClient, client: stoker.Client, tmp_path: Path, eventually: Eventually
 ) -> None:
-    for inputs in (3, 5):
+    def answered_by() -> object:
+        # Predictions follow an alias within a second.
+        with suppress(InferenceServerException):
+            return tritons.infer("oip-changing", [x]).get_response()["model_version"]
+
+    for inputs, number in ((3, "1"), (5, "2")):
         network = keras.Sequential([keras.Input((inputs,), name="x"), keras.layers.Dense(2)])
         network.save(tmp_path / "changing.keras")
         version = client.register("oip-changing", tmp_path / "changing.keras")
         client.alias_model(version.ref, "champion")
-        answer = tritons.infer("oip-changing", [given("x", np.ones((1, inputs), np.float32))])
-        assert answer.get_response()["model_version"] == ("1" if inputs == 3 else "2")
+        x = given("x", np.ones((1, inputs), np.float32))
+        eventually(lambda expected=number: answered_by() == expected)
 
 
-def _client_program(python: Sequence[str | Path], gateway: Gateway, program: str) -> str:
-    code = (Path(__file__).parent / program).read_text()
-    url, key = f"127.0.0.1:{gateway.port}", gateway.keys.texts["predictor"]
-    ran = subprocess.run([*map(str, python), "-c", code, url, key], capture_output=True, text=True, timeout=PATIENCE_S)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+@pytest.mark.slow
+@pytest.mark.parametrize("package", ["tritonclient[http]==2.73.0", "kserve==0.21.0"])
+def test_other_clients_in_environments_of_their_own(gateway: Gateway, package: str) -> None:
+    program = Path(__file__).parent / f"asks_by_{package.partition('[')[0].partition('=')[0]}.py"
+    ask = [environment_of(package), str(program), f"127.0.0.1:{gateway.port}", gateway.keys.texts["operator"]]
+    asked = subprocess.run(ask, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.splitlines()[-1] == "all is as expected"
+
+
+def environment_of(package: str) -> str:
+    """The Python of an environment with a package, which is kept in the user's cache."""
+    folder = Path.home() / ".cache" / "stoker-tests" / re.sub(r"\W+", "-", package)
+    if not (folder / "ready").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, package], check=True)
+        (folder / "ready").touch()
+    return str(folder / "bin" / "python")
+
+
+def test_the_guides_examples_run(gateway: Gateway, tmp_path: Path) -> None:
+    page = (
+        (DOCS / "inference_protocol.md").read_text().replace("8765", str(gateway.port)).replace("digits", "oip-digits")
+    )
+    known = {**os.environ, "KEY": gateway.keys.texts["operator"]}
+
+    def run(*command: str) -> str:
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=known)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    [console] = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    metadata, answer = (json.loads(run("bash", "-c", line.removeprefix("$ "))) for line in console.splitlines())
+    assert metadata["name"] == "oip-digits"
+    assert (answer["id"], answer["outputs"][0]["shape"]) == ("42", [1, 10])
+    [program] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert run(sys.executable, "-c", program).splitlines() == ["(3, 10)", "1"]
