@@ -9,8 +9,12 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 ADDRESS, KEY = sys.argv[1:]
-SHOWN = {"Authorization": f"Bearer {KEY}"}
 PIXELS = np.linspace(0, 16, 128, dtype=np.float32).reshape(2, 64).round()
+
+
+def shown() -> dict[str, str]:
+    """The headers of a call, anew for each: the client writes into them."""
+    return {"Authorization": f"Bearer {KEY}"}
 
 
 def given(name: str, array: Any, datatype: str, *, binary: bool = True) -> Any:
@@ -19,12 +23,12 @@ def given(name: str, array: Any, datatype: str, *, binary: bool = True) -> Any:
 
 def main() -> None:
     client = triton.InferenceServerClient(ADDRESS)
-    assert client.is_server_live(headers=SHOWN)
-    assert client.is_server_ready(headers=SHOWN)
-    assert client.is_model_ready("oip-digits", "1", headers=SHOWN)
-    assert client.get_model_metadata("oip-digits", headers=SHOWN)["inputs"][0]["datatype"] == "FP32"
-    assert client.get_model_repository_index(headers=SHOWN)
-    expected = client.infer("oip-digits", [given("x", PIXELS, "FP32")], headers=SHOWN).as_numpy("output")
+    assert client.is_server_live(headers=shown())
+    assert client.is_server_ready(headers=shown())
+    assert client.is_model_ready("oip-digits", "1", headers=shown())
+    assert client.get_model_metadata("oip-digits", headers=shown())["inputs"][0]["datatype"] == "FP32"
+    assert client.get_model_repository_index(headers=shown())
+    expected = client.infer("oip-digits", [given("x", PIXELS, "FP32")], headers=shown()).as_numpy("output")
     for binary in (True, False):
         for wanted in (None, True, False):
             for encoding in (None, "gzip", "deflate"):
@@ -33,20 +37,20 @@ def main() -> None:
                     "oip-digits",
                     [given("x", PIXELS, "FP32", binary=binary)],
                     outputs=outputs,
-                    headers=SHOWN,
+                    headers=shown(),
                     request_compression_algorithm=encoding,
                     response_compression_algorithm=encoding,
                 )
                 np.testing.assert_allclose(answer.as_numpy("output"), expected, rtol=1e-5)
     for datatype, dtype in (("FP16", np.float16), ("BF16", ml_dtypes.bfloat16), ("INT64", np.int64)):
-        answer = client.infer("oip-digits", [given("x", PIXELS.astype(dtype), datatype)], headers=SHOWN)
+        answer = client.infer("oip-digits", [given("x", PIXELS.astype(dtype), datatype)], headers=shown())
         np.testing.assert_allclose(answer.as_numpy("output"), expected, rtol=1e-4)
     columns = (
         *(("age", [[31.5]], float, "FP64"), ("member", [[True]], bool, "BOOL")),
         *(("city", [["Zürich"]], object, "BYTES"), ("note", [["a red coat of wool"]], object, "BYTES")),
     )
     inputs = [given(name, np.array(rows, dtype), datatype) for name, rows, dtype, datatype in columns]
-    assert client.infer("oip-shop", inputs, headers=SHOWN).as_numpy("output").shape == (1, 1)
+    assert client.infer("oip-shop", inputs, headers=shown()).as_numpy("output").shape == (1, 1)
     for model, rows, more, status in (
         ("nothing", PIXELS, {}, "404"),
         ("oip-digits", PIXELS[:, :5].copy(), {}, "400"),
@@ -54,7 +58,7 @@ def main() -> None:
     ):
         refused = ""
         try:
-            client.infer(model, [given("x", rows, "FP32")], headers=SHOWN, **more)
+            client.infer(model, [given("x", rows, "FP32")], headers=shown(), **more)
         except InferenceServerException as error:
             refused = error.status()
         assert refused == status, model
