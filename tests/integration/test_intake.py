@@ -12,12 +12,13 @@ import stoker
 from stoker import JobState
 from stoker.client import submission
 from stoker.kinds import Spec
-from stoker.ledger import attempts, intake, quotas, records
+from stoker.ledger import attempts, intake, quotas, records, results
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import CHUNK_JOBS, NewJob
 from stoker.ledger.keys import WINDOW
 from stoker.ledger.scripts import script
 from stoker.redis.connection import Connection
+from stoker.security.signatures import UNSIGNED
 from stoker.settings import Settings
 from stoker.tenants import Quota
 
@@ -87,7 +88,7 @@ def test_one_job_that_cannot_be_keeps_the_whole_list_out(connection: Connection,
 
 
 def test_the_server_answers_others_between_the_parts_of_a_long_list(connection: Connection) -> None:
-    steps, most = submission.submit([SPEC] * COUNT, signer=None), 0
+    steps, most = submission.submit([SPEC] * COUNT, signatures=UNSIGNED), 0
     call = next(steps)
     with suppress(StopIteration):
         while True:
@@ -166,7 +167,7 @@ def test_a_job_of_a_list_that_comes_after_one_which_failed_meanwhile_is_cancelle
     connection.run(attempts.fail(attempt, JobState.FAILED, "bad data"))
     connection.run(intake.take_in(list_id))
     with pytest.raises(stoker.JobCancelled, match="job first, which it comes after, is FAILED"):
-        connection.run(records.result(jobs[-1].id))
+        connection.run(results.result(jobs[-1].id))
 
 
 def test_what_several_specs_ask_is_asked_once(connection: Connection, redis_url: str) -> None:

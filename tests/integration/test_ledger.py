@@ -26,6 +26,7 @@ from stoker.ledger import (
     quarantine,
     records,
     registry,
+    results,
     upkeep,
 )
 from stoker.ledger.attempt import Attempt
@@ -227,7 +228,7 @@ def test_a_success_stores_result_model_and_last_event_in_one_step(connection: Co
         connection.run(attempts.succeed(attempt, result_of("digits@1"), [version(1, attempt.job_id)])) is CommitReply.OK
     )
 
-    assert connection.run(records.result(attempt.job_id)) == result_of("digits@1")
+    assert connection.run(results.result(attempt.job_id)) == result_of("digits@1")
     assert connection.run(registry.resolve("digits")).ref == "digits@1"
     assert connection.run(registry.resolve("digits@champion")).aliases == ("champion",)
     last = connection.run(records.events(attempt.job_id, None))[-1]
@@ -359,7 +360,7 @@ def test_a_job_that_loses_its_workers_too_often_is_dead(connection: Connection, 
     lose(connection, job_id, eventually)
     assert state(connection, job_id) is JobState.DEAD
     with pytest.raises(stoker.JobDead, match="gave up after 2 lost workers; the last: killed by SIGKILL"):
-        connection.run(records.result(job_id))
+        connection.run(results.result(job_id))
 
 
 def test_a_job_waits_longer_after_each_loss_until_it_has_got_further(
@@ -481,7 +482,7 @@ def test_celerys_own_result_api_sees_each_state(connection: Connection, redis_ur
 def test_an_unknown_job_is_said_to_be_unknown(connection: Connection) -> None:
     calls: list[Call[Any]] = [
         records.status("nope"),
-        records.result("nope"),
+        results.result("nope"),
         records.cancel("nope"),
         records.spec("nope"),
     ]
@@ -522,9 +523,9 @@ def test_a_whole_chain_is_cancelled_when_its_first_job_fails(connection: Connect
     third = submitted(connection, SPEC.model_copy(update={"after": (second,)}))
     connection.run(attempts.fail(claimed(connection, first), JobState.FAILED, "bad data"))
     with pytest.raises(stoker.JobCancelled, match=f"job {first}, which it comes after, is FAILED"):
-        connection.run(records.result(second))
+        connection.run(results.result(second))
     with pytest.raises(stoker.JobCancelled, match=f"job {second}, which it comes after, is CANCELLED"):
-        connection.run(records.result(third))
+        connection.run(results.result(third))
 
 
 def test_a_job_can_come_after_one_of_the_same_submit_or_one_that_has_succeeded(connection: Connection) -> None:
@@ -604,9 +605,9 @@ def test_a_dead_job_that_is_requeued_has_all_its_attempts_again(connection: Conn
     last = connection.run(records.events(job_id, None))[-1]
     assert isinstance(last, Queued)
     assert not any(isinstance(event, Finished) for event in connection.run(records.events(job_id, None)))
-    assert connection.run(records.result(job_id)) is None
+    assert connection.run(results.result(job_id)) is None
     connection.run(attempts.succeed(claimed(connection, job_id, owner="third"), result_of()))
-    assert connection.run(records.result(job_id)) == result_of()
+    assert connection.run(results.result(job_id)) == result_of()
 
 
 def test_only_dead_jobs_are_requeued_or_dropped(connection: Connection, eventually: Eventually, redis_url: str) -> None:

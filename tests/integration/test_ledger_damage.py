@@ -6,7 +6,7 @@ import pytest
 
 import stoker
 from stoker import JobState
-from stoker.ledger import attempts, damage, records, upkeep
+from stoker.ledger import attempts, damage, records, results, upkeep
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.keys import PREFIX, TYPES
 from stoker.redis.connection import Connection
@@ -166,12 +166,12 @@ def test_an_attempt_whose_records_place_in_the_order_is_damaged_commits_all_the_
 
 def test_a_lost_result_is_taken_from_celerys_copy(small: SmallLedger) -> None:
     job_id = small.succeeded.job_id
-    before = small.run(records.result(job_id))
+    before = small.run(results.result(job_id))
     small.client.hdel(f"stoker:job:{job_id}", "result")
     with pytest.raises(stoker.InvalidJob, match="is SUCCEEDED, and its result is missing"):
-        small.run(records.result(job_id))
+        small.run(results.result(job_id))
     small.repair()
-    assert small.run(records.result(job_id)) == before
+    assert small.run(results.result(job_id)) == before
 
 
 def test_a_result_that_is_lost_for_good_fails_the_job_and_says_why(small: SmallLedger) -> None:
@@ -180,7 +180,7 @@ def test_a_result_that_is_lost_for_good_fails_the_job_and_says_why(small: SmallL
     small.client.delete(f"celery-task-meta-{job_id}")
     small.repair()
     with pytest.raises(stoker.JobFailed, match="its result is lost"):
-        small.run(records.result(job_id))
+        small.run(results.result(job_id))
     small.assert_whole()
 
 
@@ -247,7 +247,7 @@ def test_a_job_that_comes_after_one_in_a_state_of_a_newer_version_is_left_alone(
 
 
 def small_result(small: SmallLedger) -> stoker.TrainResult:
-    result = small.run(records.result(small.succeeded.job_id))
+    result = small.run(results.result(small.succeeded.job_id))
     assert isinstance(result, stoker.TrainResult)
     return result
 
@@ -258,7 +258,7 @@ def test_a_queued_job_that_cannot_be_mended_fails_with_a_reason(small: SmallLedg
     small.client.hset(f"stoker:job:{job_id}", field, "../x")
     small.repair()
     with pytest.raises(stoker.JobFailed, match=f"its record is damaged, {field} is wrong"):
-        small.run(records.result(job_id))
+        small.run(results.result(job_id))
     small.client.delete(*small.client.keys(f"stoker:jobs:unknown:{JobState.FAILED}:*"), f"stoker:job:{job_id}")
     small.repair()
     small.assert_whole()

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 import stoker
 from stoker import JobState
 from stoker.events import Finished, Log
-from stoker.ledger import attempts, damage, dead_jobs, intake, records, upkeep
+from stoker.ledger import attempts, damage, dead_jobs, intake, records, results, upkeep
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.children import await_children
 from stoker.ledger.intake import NewJob
@@ -163,7 +163,7 @@ def test_a_job_fails_whose_child_is_lost(connection: Connection) -> None:
     connection.run(attempts.succeed(claimed(connection, last), result(2)))
     assert connection.run(damage.repair(keys=100_000)).damages
     with pytest.raises(stoker.JobFailed, match=f"job {first}, which it has asked for, is lost"):
-        connection.run(records.result(job_id))
+        connection.run(results.result(job_id))
 
 
 @pytest.mark.parametrize("torn", ["index", "stream", "line behind the end"])

@@ -10,7 +10,7 @@ import redis
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 import stoker
-from stoker.ledger import attempts, intake, records
+from stoker.ledger import attempts, intake, results
 from stoker.ledger.intake import NewJob
 from stoker.ledger.replies import Refusal
 from stoker.redis.connection import Connection
@@ -124,5 +124,5 @@ def test_a_trace_that_is_none_is_damage_to_the_record(redis_url: str) -> None:
     connection.run(intake.submit([new]))
     assert connection.run(attempts.claim("job", "owner", "worker", 15)) is Refusal.DAMAGED
     with pytest.raises(stoker.JobFailed, match="traceparent is wrong"):
-        connection.run(records.result("job"))
+        connection.run(results.result("job"))
     connection.close()

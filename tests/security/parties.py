@@ -15,6 +15,7 @@ from stoker.redis.connection import Connection
 from stoker.security.key_files import write_pair
 from stoker.security.keys import Role, TrustedKey
 from stoker.settings import Settings
+from stoker.version import RELEASE
 from stoker_workers.attempt.claim import run_job
 from stoker_workers.attempt.ending import Ending
 from stoker_workers.attempt.slot import Slot
@@ -29,6 +30,7 @@ WORKER = Worker(
     host="here",
     pid=1,
     kinds=tuple(KINDS),
+    release=RELEASE,
     offers=("function:canary:touch",),
 )
 QUEUE = "cpu.batch"

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 import stoker
+from stoker.client.signing import sign
 from stoker.events import Checkpoint
 from stoker.kinds import Spec
-from stoker.ledger import attempts, registry
+from stoker.ledger import attempts, children, intake, registry
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.models.manifest import Artifact, ModelVersion
 from stoker.models.signature import Signature, TensorSpec
+from stoker.redis.calls import drive
+from stoker.security import audit
 from stoker.security.key_files import revoke
 from stoker_workers.attempt.admission import (
     admitted,
@@ -27,7 +30,7 @@ from stoker_workers.attempt.preparation import prepared
 from stoker_workers.attempt.reports import Reports
 from stoker_workers.attempt.slot import Slot
 
-from .parties import Parties
+from .parties import QUEUE, Parties
 
 FILE = Artifact(name="model.keras", digest="0" * 64, size=1)
 
@@ -89,6 +92,12 @@ def claimed(parties: Parties, slot: Slot, spec: Any = None) -> Attempt:
     return attempt
 
 
+def claimed_as(parties: Parties, slot: Slot, job_id: str) -> Attempt:
+    attempt = parties.connection.run(attempts.claim(job_id, f"owner of {job_id}", slot.worker, 60, slot.offers))
+    assert isinstance(attempt, Attempt)
+    return attempt
+
+
 def register(parties: Parties, slot: Slot, number: int) -> None:
     """A version of the model "digits"."""
     attempt = claimed(parties, slot)
@@ -108,7 +117,7 @@ def register(parties: Parties, slot: Slot, number: int) -> None:
         data="sample://iris",
     )
     result = stoker.RunResult(function="canary:touch", seed=0, run_s=0.1)
-    parties.connection.run(attempts.succeed(attempt, result, [version], sign=sign_for(slot)))
+    parties.connection.run(attempts.succeed(attempt, result, [version], sign=sign_for(slot, attempt)))
 
 
 def test_a_forged_model(parties: Parties) -> None:
@@ -151,7 +160,7 @@ def test_a_model_that_a_spec_names_by_its_job_is_held_against_the_key(parties: P
     chosen = stoker.CompareResult(
         data="sample://iris", rows=1, models=(), axes=("mse",), chosen="digits@1", why="it is", files={}
     )
-    parties.connection.run(attempts.succeed(chooser, chosen, sign=sign_for(slot)))
+    parties.connection.run(attempts.succeed(chooser, chosen, sign=sign_for(slot, chooser)))
     spec = stoker.Evaluate(model=f"job:{chooser.job_id}", data="sample://iris", device="cpu")
     parties.add_key("wide", scopes={"models": ("dig*",)})
     parties.add_key("narrow", scopes={"models": ("other",)})
@@ -197,7 +206,7 @@ def test_children_are_signed_by_the_worker_for_whoever_wanted_the_parent(parties
     job_id = parties.submit("narrow")
     attempt = parties.connection.run(attempts.claim(job_id, "owner", slot.worker, 60, slot.offers))
     assert isinstance(attempt, Attempt)
-    sign, trust = sign_children(slot, attempt), slot.signatures.trust
+    sign_all, trust = sign_children(slot, attempt), slot.signatures.trust
     assert trust
     specs: dict[str, Spec] = {
         "": stoker.Describe(data="sample://iris"),
@@ -205,7 +214,7 @@ def test_children_are_signed_by_the_worker_for_whoever_wanted_the_parent(parties
     }
     for number, (told, spec) in enumerate(specs.items()):
         child = NewJob(f"{job_id}-1-{number}", spec, "cpu.batch")
-        sign([child])
+        sign_all([child])
         admission = trust.admit(child.id, child.document, child.envelope)
         assert [key.name for key in admission.keys] == ["worker", "narrow"]
         if told:
@@ -217,8 +226,9 @@ def test_children_are_signed_by_the_worker_for_whoever_wanted_the_parent(parties
 
 def test_results_of_children_that_were_changed_or_changed_places(parties: Parties) -> None:
     slot = parties.slot()
+    parties.connection.run(audit.look(is_on=True, limit=1))
     job_id = "0" * 36
-    sign = sign_for(slot)
+    sign = sign_for(slot, Attempt(job_id, "o", 1, "{}", ()))
     results = [
         sign("result", f"{job_id}-1-{number}", stoker.RunResult(function="a:b", seed=number, run_s=1).model_dump_json())
         for number in range(3)
@@ -229,19 +239,115 @@ def test_results_of_children_that_were_changed_or_changed_places(parties: Partie
 
     gathered(*results)
     for wrong in ([results[1], results[0]], [results[0], results[0]], [altered(results[0], seed=7)], ["{}"]):
-        with pytest.raises(stoker.Untrusted):
+        with pytest.raises(stoker.Untrusted) as refused:
             gathered(*wrong)
+        *_, noted = drive(audit.newest(9), parties.connection.run)
+        assert (noted.what, noted.about, noted.text) == ("refused", job_id, refused.value.message)
     with pytest.raises(stoker.Untrusted, match="has asked for is refused: it is not signed: its worker needs"):
         gathered(results[0], "{}")
 
-    def seen(child: str, result: str) -> None:
-        document = json.dumps({"id": child, "result": json.loads(result)})
-        check_asked(slot, Attempt(job_id, "o", 2, "", (), asked=(document.encode(),)))
 
-    seen(f"{job_id}-1-0", results[0])
-    for child, result in ((f"{job_id}-1-1", results[0]), (f"{job_id}-1-0", altered(results[0], seed=7))):
-        with pytest.raises(stoker.Untrusted):
-            seen(child, result)
+def test_what_a_job_sees_of_its_children_is_bound_to_their_signed_results(parties: Parties) -> None:
+    slot, trials = parties.slot(), [parties.spec.model_copy(update={"seed": number}) for number in range(2)]
+    parent = claimed(parties, slot)
+    asks = children.await_children(parent, parties.spec, trials, each=True, sign=sign_children(slot, parent))
+    assert parties.connection.run(asks)
+    for number in range(2):
+        child = claimed_as(parties, slot, f"{parent.job_id}-1-{number}")
+        admitted(slot, child)
+        result = stoker.RunResult(function="a:b", seed=number, run_s=1)
+        parties.connection.run(attempts.succeed(child, result, sign=sign_for(slot, child)))
+    again = claimed_as(parties, slot, parent.job_id)
+    first, second = (json.loads(document) for document in again.asked)
+    check_asked(slot, again)
+
+    def seen(**changes: object) -> None:
+        document = json.dumps(first | changes, separators=(",", ":"))
+        check_asked(slot, Attempt(parent.job_id, "o", 2, "", (), asked=(document.encode(),)))
+
+    seen()
+    for changes, told in (
+        ({"spec": second["spec"]}, "is of a job with another spec"),
+        ({"spec": None}, "the spec of job .* cannot be read"),
+        ({"number": 1}, "is listed as another"),
+        ({"id": second["id"]}, "is listed as another"),
+        ({"state": "FAILED"}, "is listed as FAILED, and has a result"),
+        ({"result": second["result"]}, f"what is signed is result {second['id']}"),
+        ({"result": first["result"] | {"seed": 7}}, "it was altered after it was signed"),
+    ):
+        with pytest.raises(stoker.Untrusted, match=told):
+            seen(**changes)
+
+
+def test_a_child_that_a_client_has_signed_is_refused(parties: Parties) -> None:
+    slot = parties.slot()
+    child = f"{parties.submit()}-1-0"
+    job = NewJob(child, parties.spec, QUEUE)
+    signer = parties.slot("client").signatures.signer
+    assert signer
+    sign([job], signer)
+    parties.connection.run(intake.submit([job]))
+    parties.run(child, slot)
+    assert "is a client's, and it is a child, which workers sign" in parties.reason(child)
+
+
+def test_a_result_of_another_spec(parties: Parties) -> None:
+    """A client that is trusted has signed a job under the id of another's."""
+    other = parties.spec.model_copy(update={"arguments": {"path": "/dev/null"}})
+    signer = parties.slot("client").signatures.signer
+    assert signer
+    with parties.client() as client:
+        job = client.submit(parties.spec)
+        stolen = NewJob(job.id, other, QUEUE)
+        sign([stolen], signer)
+        parties.write(job.id, spec=stolen.document, envelope=stolen.envelope)
+        assert parties.run(job.id).how == "succeeded"
+        with pytest.raises(stoker.Untrusted, match=f"result {job.id} is refused: it is of a job with another spec"):
+            job.result(timeout=0)
+        # Who has not submitted it asks for whatever has this id.
+        assert client.job(job.id).result(timeout=0).words()
+
+
+def test_a_key_that_leads_to_another_job(parties: Parties) -> None:
+    """An idempotency key, a singleton and reuse lead to jobs that they may lead to, or the client says so."""
+    spec = stoker.Describe(data="sample://iris", device="cpu")
+
+    def submitted(**terms: Any) -> str:
+        return client.submit(spec, **terms).id
+
+    with parties.client() as client:
+        other = client.submit(parties.spec).id
+        for terms, pointer in ({"idempotency_key": "k"}, "idempotency:k"), ({"singleton": "s"}, "singleton:s"):
+            first = submitted(**terms)
+            assert submitted(**terms) == first
+            parties.redis.set(f"stoker:{pointer}", str(parties.redis.get(f"stoker:{pointer}")).replace(first, other))
+            with pytest.raises(stoker.Untrusted, match="has another spec, to which neither its key nor reuse leads"):
+                submitted(**terms)
+    with parties.client(trusts=False) as client:
+        assert submitted(singleton="s") == other
+
+
+def test_a_forged_failure(parties: Parties) -> None:
+    spec = parties.spec.model_copy(update={"arguments": {}})
+    with parties.client() as client:
+        job = client.submit(spec)
+        assert parties.run(job.id).how == "failed"
+        with pytest.raises(stoker.JobFailed) as failed:
+            job.result(timeout=0)
+        assert "no worker has signed" not in failed.value.message
+        parties.write(job.id, reason="your account is locked, call …")
+        with pytest.raises(stoker.Untrusted, match=f"failure {job.id} is refused: it was altered"):
+            job.result(timeout=0)
+        parties.redis.hdel(f"stoker:job:{job.id}", "reason_signed")
+        with pytest.raises(stoker.JobFailed, match=r"call … \(no worker has signed that"):
+            job.result(timeout=0)
+        good = client.submit(parties.spec)
+        parties.run(good.id)
+        parties.write(good.id, state="FAILED", reason="it failed")
+        with pytest.raises(stoker.JobFailed, match=r"it failed \(no worker has signed that"):
+            good.result(timeout=0)
+    with parties.client(trusts=False) as client, pytest.raises(stoker.JobFailed, match=r"it failed$"):
+        client.job(good.id).result(timeout=0)
 
 
 def test_a_renamed_model_is_signed_by_who_renames_it(parties: Parties) -> None:

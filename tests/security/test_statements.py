@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from stoker.errors import Untrusted
 from stoker.security.key_files import write_pair
-from stoker.security.signatures import Trust
 from stoker.security.signing import (
     Signer,
     canonical,
@@ -21,6 +20,7 @@ from stoker.security.signing import (
     place_of,
     read_statement,
 )
+from stoker.security.trust import Trust
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(32))
 SPEC = '{"kind":"run","function":"a:b"}'

@@ -53,15 +53,15 @@ class ActCalls(ApproveCalls):
             JobNotFound: no job has this id.
             InvalidJob, ModelNotFound: the changed spec is wrong.
         """
-        new = self._drive(many.resubmit(arguments.job_id(job_id), changes, self._signer))
-        return Job(self._connection, self._listener, new, self.settings)
+        new = self._drive(many.resubmit(arguments.job_id(job_id), changes, self._signatures))
+        return Job(self._connection, self._listener, new.id, self.settings, new.spec)
 
     def resubmit_many(self, changes: Mapping[str, object] | None = None, **filters: Unpack[Filters]) -> Acted:
         """Submit all jobs that match again, those that ended without success if no state is named.
 
         See `resubmit` for the changes and `cancel_many` for the rest.
         """
-        return self._drive(many.act("resubmit", filters, changes, self._signer))
+        return self._drive(many.act("resubmit", filters, changes, self._signatures))
 
 
 class AsyncActCalls(AsyncApproveCalls):
@@ -87,9 +87,9 @@ class AsyncActCalls(AsyncApproveCalls):
 
     async def resubmit(self, job_id: str, **changes: object) -> AsyncJob:
         """See `Client.resubmit`."""
-        new = await self._drive(many.resubmit(arguments.job_id(job_id), changes, self._signer))
-        return AsyncJob(self._connection, self._listener, new, self.settings)
+        new = await self._drive(many.resubmit(arguments.job_id(job_id), changes, self._signatures))
+        return AsyncJob(self._connection, self._listener, new.id, self.settings, new.spec)
 
     async def resubmit_many(self, changes: Mapping[str, object] | None = None, **filters: Unpack[Filters]) -> Acted:
         """See `Client.resubmit_many`."""
-        return await self._drive(many.act("resubmit", filters, changes, self._signer))
+        return await self._drive(many.act("resubmit", filters, changes, self._signatures))

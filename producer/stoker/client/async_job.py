@@ -28,12 +28,19 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
     """`Job` for asyncio; attributes that would read from Redis are coroutines."""
 
     def __init__(
-        self, connection: AsyncConnection, listener: PerLoop[AsyncListener], job_id: str, settings: Settings
+        self,
+        connection: AsyncConnection,
+        listener: PerLoop[AsyncListener],
+        job_id: str,
+        settings: Settings,
+        spec: str = "",
     ) -> None:
         self.settings = settings
         self._connection = connection
         self._listener = listener
         self.id = job_id
+        # The digest of what was submitted; "" for a job that somebody else has.
+        self._spec = spec
 
     def __repr__(self) -> str:
         return f"AsyncJob({self.id!r})"
@@ -62,9 +69,7 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
         """See `Job.result`."""
         deadline = self._deadline(timeout)
         while True:
-            result = await self._connection.run(
-                records.result(self.id, self._check_result), patience_s=deadline.patience_s()
-            )
+            result = await self._connection.run(self._result_of(self.id, self._spec), patience_s=deadline.patience_s())
             if result is not None:
                 return result  # type: ignore[return-value]  # the kind of the spec has made it
             check_end(self.id, await self._wait(deadline))
@@ -111,9 +116,8 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
 
     async def retry(self) -> "AsyncJob[R_co]":
         """See `Job.retry`."""
-        return AsyncJob(
-            self._connection, self._listener, await self._drive(retry(self.id, self._signer)), self.settings
-        )
+        new = await self._drive(retry(self.id, self._signatures))
+        return AsyncJob(self._connection, self._listener, new.id, self.settings, new.spec)
 
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(arguments.timeout_or_none(timeout), self._connection.patience_s)

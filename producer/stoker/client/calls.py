@@ -1,10 +1,13 @@
 """What each part of a client stands on: a connection, and steps that are driven over it."""
 
+from functools import partial
 from typing import TypeVar
 
+from ..kinds import Result
+from ..ledger import results
 from ..redis.calls import Call, Steps, drive, drive_async
 from ..redis.connection import AsyncConnection, Connection
-from ..security.signatures import signatures_of
+from ..security.signatures import Signatures, signatures_of
 from ..security.signing import Signer
 from ..settings import Settings
 
@@ -17,17 +20,23 @@ class _Signed:
     settings: Settings
 
     @property
-    def _signer(self) -> Signer | None:
-        return signatures_of(self.settings).signer
+    def _signatures(self) -> Signatures:
+        return signatures_of(self.settings)
 
-    def _check_result(self, job_id: str, document: bytes) -> None:
-        signatures_of(self.settings).check("result", job_id, document)
+    @property
+    def _signer(self) -> Signer | None:
+        return self._signatures.signer
+
+    def _result_of(self, job_id: str, spec: str) -> Call[Result | None]:
+        """A job's result, if who has signed it is trusted; `spec` is the digest of what was asked for, "" for any."""
+        check = partial(self._signatures.check, "result", spec=spec)
+        return results.result(job_id, check, partial(self._signatures.doubt, spec=spec))
 
     def _sign_version(self, ref: str, document: str) -> str:
         return self._signer.sign_document("model", ref, document) if self._signer else document
 
     def _check_version(self, ref: str, document: bytes) -> None:
-        signatures_of(self.settings).check("model", ref, document)
+        self._signatures.check("model", ref, document)
 
 
 class Calls(_Signed):

@@ -88,9 +88,9 @@ class ChoiceCalls(Calls):
 
         def compared(specs: list[Compare]) -> list[Ended]:
             with submitting(len(specs)):
-                ids = self._drive(submission.submit(specs, signer=self._signer))
+                submitted = self._drive(submission.submit(specs, signatures=self._signatures))
             jobs: list[Job[CompareResult]] = [
-                Job(self._connection, self._listener, each, self.settings) for each in ids
+                Job(self._connection, self._listener, new.id, self.settings, new.spec) for new in submitted
             ]
             return [outcome(partial(job.result, _left_s(deadline))) for job in jobs]
 
@@ -120,9 +120,9 @@ class AsyncChoiceCalls(AsyncCalls):
 
         async def compared(specs: list[Compare]) -> list[Ended]:
             with submitting(len(specs)):
-                ids = await self._drive(submission.submit(specs, signer=self._signer))
+                submitted = await self._drive(submission.submit(specs, signatures=self._signatures))
             jobs: list[AsyncJob[CompareResult]] = [
-                AsyncJob(self._connection, self._listener, each, self.settings) for each in ids
+                AsyncJob(self._connection, self._listener, new.id, self.settings, new.spec) for new in submitted
             ]
             return [await later_outcome(job.result(_left_s(deadline))) for job in jobs]
 

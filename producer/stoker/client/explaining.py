@@ -13,13 +13,14 @@ from ..models.inline import inlined
 from ..models.manifest import ModelVersion
 from ..redis.calls import Steps
 from ..redis.scopes import PerLoop, PerProcess
-from ..security.signing import Signer
+from ..security.signatures import Signatures
 from . import submission
 from .async_job import AsyncJob
 from .calls import AsyncCalls, Calls
 from .inference import InferCall, ModelCache, callers_level
 from .job import Job
 from .listening import AsyncListener, Listener
+from .submitted import Submitted
 from .tables import Rows
 from .tracing import submitting
 
@@ -84,8 +85,8 @@ class ExplainCalls(Calls):
         """
         wanted = _Wanted(model, rows, output, baseline, data, timeout, priority)
         with submitting(1):
-            job_id = self._drive(_submitted(self._models, wanted, self._signer))
-        job: Job[ExplainResult] = Job(self._connection, self._listener, job_id, self.settings)
+            new = self._drive(_submitted(self._models, wanted, self._signatures))
+        job: Job[ExplainResult] = Job(self._connection, self._listener, new.id, self.settings, new.spec)
         try:
             return _explanations(job.result(timeout))
         except Timeout:
@@ -113,8 +114,8 @@ class AsyncExplainCalls(AsyncCalls):
         """See `Client.explain`."""
         wanted = _Wanted(model, rows, output, baseline, data, timeout, priority)
         with submitting(1):
-            job_id = await self._drive(_submitted(self._models, wanted, self._signer))
-        job: AsyncJob[ExplainResult] = AsyncJob(self._connection, self._listener, job_id, self.settings)
+            new = await self._drive(_submitted(self._models, wanted, self._signatures))
+        job: AsyncJob[ExplainResult] = AsyncJob(self._connection, self._listener, new.id, self.settings, new.spec)
         try:
             return _explanations(await job.result(timeout))
         except Timeout:
@@ -122,11 +123,11 @@ class AsyncExplainCalls(AsyncCalls):
             raise
 
 
-def _submitted(models: ModelCache, wanted: _Wanted, signer: Signer | None) -> Steps[str]:
-    """Check the rows, and submit the job; gives its id."""
+def _submitted(models: ModelCache, wanted: _Wanted, signatures: Signatures) -> Steps[Submitted]:
+    """Check the rows, and submit the job."""
     version, call = yield from models.call_of_version(wanted.model, wanted.rows, wanted.timeout_s, wanted.priority)
-    [job_id] = yield from submission.submit([_spec(version, call, wanted)], signer=signer)
-    return job_id
+    [new] = yield from submission.submit([_spec(version, call, wanted)], signatures=signatures)
+    return new
 
 
 def _spec(version: ModelVersion, call: InferCall, wanted: _Wanted) -> Explain:

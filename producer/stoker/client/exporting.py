@@ -66,8 +66,8 @@ class ExportCalls(Calls):
         """
         spec = _spec(model, format, to, name, part, compress, data, tolerance, priority)
         with submitting(1):
-            [job_id] = self._drive(submission.submit([spec], signer=self._signer))
-        job: Job[ExportResult] = Job(self._connection, self._listener, job_id, self.settings)
+            [new] = self._drive(submission.submit([spec], signatures=self._signatures))
+        job: Job[ExportResult] = Job(self._connection, self._listener, new.id, self.settings, new.spec)
         try:
             result = job.result(timeout)
         except Timeout:
@@ -98,8 +98,8 @@ class AsyncExportCalls(AsyncCalls):
         """See `Client.export`."""
         spec = _spec(model, format, to, name, part, compress, data, tolerance, priority)
         with submitting(1):
-            [job_id] = await self._drive(submission.submit([spec], signer=self._signer))
-        job: AsyncJob[ExportResult] = AsyncJob(self._connection, self._listener, job_id, self.settings)
+            [new] = await self._drive(submission.submit([spec], signatures=self._signatures))
+        job: AsyncJob[ExportResult] = AsyncJob(self._connection, self._listener, new.id, self.settings, new.spec)
         try:
             result = await job.result(timeout)
         except Timeout:

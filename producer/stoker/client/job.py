@@ -34,11 +34,15 @@ class Job(Calls, Generic[R_co]):
         id: also its Celery task id.
     """
 
-    def __init__(self, connection: Connection, listener: PerProcess[Listener], job_id: str, settings: Settings) -> None:
+    def __init__(
+        self, connection: Connection, listener: PerProcess[Listener], job_id: str, settings: Settings, spec: str = ""
+    ) -> None:
         self.settings = settings
         self._connection = connection
         self._listener = listener
         self.id = job_id
+        # The digest of what was submitted; "" for a job that somebody else has.
+        self._spec = spec
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
@@ -89,13 +93,14 @@ class Job(Calls, Generic[R_co]):
 
         Raises:
             JobFailed, JobCancelled, JobDead, JobPruned: it ended without a result; the message says why.
-            Untrusted: `trusted_keys` is set, and no worker among them has signed this result.
+            Untrusted: `trusted_keys` is set, and no worker among them has signed this result; or it is of a job with
+                another spec than was submitted.
             InvalidJob: it ended in a state, or with a result, that only a newer version knows.
             Timeout, Unavailable, InvalidArgument: as `wait`.
         """
         deadline = self._deadline(timeout)
         while True:
-            result = self._connection.run(records.result(self.id, self._check_result), patience_s=deadline.patience_s())
+            result = self._connection.run(self._result_of(self.id, self._spec), patience_s=deadline.patience_s())
             if result is not None:
                 return result  # type: ignore[return-value]  # the kind of the spec has made it
             check_end(self.id, self._wait(deadline))
@@ -187,7 +192,8 @@ class Job(Calls, Generic[R_co]):
             InvalidJob: it has not ended, or it has succeeded; or its data or what it comes after is gone.
             Unavailable: Redis cannot take it.
         """
-        return Job(self._connection, self._listener, self._drive(retry(self.id, self._signer)), self.settings)
+        new = self._drive(retry(self.id, self._signatures))
+        return Job(self._connection, self._listener, new.id, self.settings, new.spec)
 
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(timeout_or_none(timeout), self._connection.patience_s)

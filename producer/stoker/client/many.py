@@ -11,9 +11,10 @@ from ..kinds import Spec, parse_spec
 from ..ledger import pauses, records
 from ..ledger.records import Search
 from ..redis.calls import Call, Steps
-from ..security.signing import Signer
+from ..security.signatures import UNSIGNED, Signatures
 from ..status import JobStatus
 from . import arguments, submission
+from .submitted import Submitted
 
 T = TypeVar("T")
 # How many jobs one step reads: a few milliseconds of the server. Each is acted on by a script of its own.
@@ -85,13 +86,13 @@ def matching(what: Act, filters: Filters) -> Steps[Matching]:
 
 
 def act(
-    what: Act, filters: Filters, changes: Mapping[str, object] | None = None, signer: Signer | None = None
+    what: Act, filters: Filters, changes: Mapping[str, object] | None = None, signatures: Signatures = UNSIGNED
 ) -> Steps[Acted]:
     """Act on each job that matches, the newest first; what is submitted after the first page is left alone.
 
     Args:
         changes: of the specs that are submitted again.
-        signer: signs these.
+        signatures: sign these.
 
     Raises:
         InvalidArgument: the filter names nothing, or something that is not there.
@@ -102,27 +103,27 @@ def act(
         for status in page:
             if not _fits(what, status):
                 continue
-            answer = yield from _attempted(_act(what, status.id, changes or {}, signer))
+            answer = yield from _attempted(_act(what, status.id, changes or {}, signatures))
             if isinstance(answer, StokerError):
                 acted = yield from _refused(acted, status, answer)
             elif isinstance(answer, JobState) and answer.final:
                 acted = replace(acted, ended=acted.ended + 1)
             else:
                 acted = replace(acted, done=acted.done + 1)
-                ids += [] if isinstance(answer, JobState) else [answer]
+                ids += [] if isinstance(answer, JobState) else [answer.id]
         if not place:
             return replace(acted, ids=tuple(ids))
 
 
-def resubmit(job_id: str, changes: Mapping[str, object], signer: Signer | None) -> Steps[str]:
-    """Submit a job's spec again, with changes; gives the new job's id.
+def resubmit(job_id: str, changes: Mapping[str, object], signatures: Signatures) -> Steps[Submitted]:
+    """Submit a job's spec again, with changes; gives the new job.
 
     Raises:
         JobNotFound: no job has this id.
         InvalidJob, ModelNotFound: the changed spec is wrong.
     """
     spec: Spec = yield records.spec(job_id)
-    [new] = yield from submission.submit([changed(spec, changes)], resubmits=job_id, signer=signer)
+    [new] = yield from submission.submit([changed(spec, changes)], resubmits=job_id, signatures=signatures)
     return new
 
 
@@ -168,11 +169,11 @@ def _fits(what: Act, status: JobStatus) -> bool:
     return what != "resume" or status.paused is not None
 
 
-def _act(what: Act, job_id: str, changes: Mapping[str, object], signer: Signer | None) -> Steps[JobState | str]:
-    """Act on one job; gives the state that it had, or the id of the new job."""
+def _act(what: Act, job_id: str, changes: Mapping[str, object], signatures: Signatures) -> Steps[JobState | Submitted]:
+    """Act on one job; gives the state that it had, or the new job."""
     match what:
         case "resubmit":
-            return (yield from resubmit(job_id, changes, signer))
+            return (yield from resubmit(job_id, changes, signatures))
         case "cancel":
             state: JobState = yield records.cancel(job_id)
         case "pause":

@@ -7,13 +7,14 @@ from ..kinds.kind import with_fields
 from ..ledger import intake, records
 from ..ledger.registry import JOB_MODEL
 from ..redis.calls import Steps
-from ..security.signing import Signer
+from ..security.signatures import Signatures
 from ..status import JobStatus
 from .submission import submit
+from .submitted import Submitted
 
 
-def retry(job_id: str, signer: Signer | None) -> Steps[str]:
-    """Submit the spec of a job that has ended without a result once more; gives the new job's id, again the same one.
+def retry(job_id: str, signatures: Signatures) -> Steps[Submitted]:
+    """Submit the spec of a job that has ended without a result once more; gives the new job, again the same one.
 
     Raises:
         InvalidJob: it has not ended, or it has a result; or the spec is refused, as by `submit`.
@@ -27,12 +28,12 @@ def retry(job_id: str, signer: Signer | None) -> Steps[str]:
     # What it came after may have been retried since, so that its spec would be another one now.
     before: str | None = yield intake.submitted(_key(job_id))
     if before is not None:
-        return before
+        return Submitted(before)
     spec: Spec = yield records.spec(job_id)
     # What it came after had succeeded when it started. What it depends on by its models is told again from these.
     again = with_fields(spec, after=()) if status.started_at else (yield from _after_retries(job_id, spec))
-    [new_id] = yield from submit([again], _key(job_id), resubmits=job_id, signer=signer)
-    return new_id
+    [new] = yield from submit([again], _key(job_id), resubmits=job_id, signatures=signatures)
+    return new
 
 
 def _after_retries(job_id: str, spec: Spec) -> Steps[Spec]:

@@ -17,45 +17,47 @@ from ..models.manifest import ModelVersion
 from ..models.uploads import SCHEME as UPLOADS
 from ..models.uploads import parse_upload, unknown_upload
 from ..redis.calls import Steps
-from ..security.signing import Signer
+from ..security.signatures import Signatures
 from ..tenants import TENANT
 from .placement import Offer, offer, place
 from .signing import NewIds, sign
+from .submitted import Submitted, submitted
 from .tracing import traceparent
 
 
 def submit(
-    specs: Sequence[Spec], idempotency_key: str | None = None, *, signer: Signer | None, resubmits: str = ""
-) -> Steps[list[str]]:
-    """Check specs and queue them, all or none; gives the jobs' ids.
+    specs: Sequence[Spec], idempotency_key: str | None = None, *, signatures: Signatures, resubmits: str = ""
+) -> Steps[list[Submitted]]:
+    """Check specs and queue them, all or none; gives the jobs.
 
     Args:
-        signer: signs the jobs, or None does.
+        signatures: sign the jobs, and say whether an older one that is given instead is looked at.
         resubmits: the id of an older job, which these have come from.
 
     Raises:
         InvalidJob, ModelNotFound: see `_prepare`.
         InvalidJob, JobNotFound: see `intake.submit`.
+        Untrusted: an older job is given that these specs do not lead to.
     """
     if len(specs) > 1:
         refuse_keys(specs)
     jobs = yield from _prepare(specs, idempotency_key, resubmits)
-    if signer:
-        sign(jobs, signer)
+    if signatures.signer:
+        sign(jobs, signatures.signer)
     batches = list(intake.chunks(jobs))
     if len(batches) > 1 and specs[0].singleton is not None:
         raise InvalidJob(f"singleton={specs[0].singleton!r} is for short lists, and this one has {len(specs)} jobs")
+    ids = [job.id for job in jobs]
     if len(batches) == 1:
-        ids: list[str] = yield intake.submit(jobs)
-        return ids
-    if batches:
+        ids = yield intake.submit(jobs)
+    elif batches:
         list_id = str(uuid.uuid4())
         for number, batch in enumerate(batches, 1):
             yield intake.stage(list_id, number, batch)
         yield intake.accept(list_id, jobs)
         while (yield intake.take_in(list_id)):
             pass
-    return [job.id for job in jobs]
+    return (yield from submitted(jobs, ids, signatures))
 
 
 def refuse_keys(specs: Sequence[Spec]) -> None:

@@ -41,12 +41,13 @@ class SubmitCalls(Calls):
             InvalidJob: the spec or its data is wrong, or the key was used with another spec.
             ModelNotFound: it names a model that does not exist.
             Unavailable, Unauthorized: Redis cannot take it. Nothing was queued, or a repeat with the key finds it.
+            Untrusted: `trusted_keys` is set, and Redis names an older job that none of these arguments leads to.
         """
         listed = [arguments.with_terms(spec, singleton=singleton, debounce=debounce, reuse=reuse)]
         key = arguments.idempotency_key(idempotency_key)
         with submitting(1):
-            [job_id] = self._drive(submission.submit(listed, key, signer=self._signer))
-        return Job(self._connection, self._listener, job_id, self.settings)
+            [new] = self._drive(submission.submit(listed, key, signatures=self._signatures))
+        return Job(self._connection, self._listener, new.id, self.settings, new.spec)
 
     def submit_many(self, specs: Iterable[JobSpec[R]]) -> list[Job[R]]:
         """Queue several jobs: all of them or, on an error, none.
@@ -61,8 +62,8 @@ class SubmitCalls(Calls):
         """
         listed = arguments.specs(specs)
         with submitting(len(listed)):
-            ids = self._drive(submission.submit(listed, signer=self._signer))
-        return [Job(self._connection, self._listener, job_id, self.settings) for job_id in ids]
+            jobs = self._drive(submission.submit(listed, signatures=self._signatures))
+        return [Job(self._connection, self._listener, new.id, self.settings, new.spec) for new in jobs]
 
 
 class AsyncSubmitCalls(AsyncCalls):
@@ -83,12 +84,12 @@ class AsyncSubmitCalls(AsyncCalls):
         listed = [arguments.with_terms(spec, singleton=singleton, debounce=debounce, reuse=reuse)]
         key = arguments.idempotency_key(idempotency_key)
         with submitting(1):
-            [job_id] = await self._drive(submission.submit(listed, key, signer=self._signer))
-        return AsyncJob(self._connection, self._listener, job_id, self.settings)
+            [new] = await self._drive(submission.submit(listed, key, signatures=self._signatures))
+        return AsyncJob(self._connection, self._listener, new.id, self.settings, new.spec)
 
     async def submit_many(self, specs: Iterable[JobSpec[R]]) -> list[AsyncJob[R]]:
         """See `Client.submit_many`."""
         listed = arguments.specs(specs)
         with submitting(len(listed)):
-            ids = await self._drive(submission.submit(listed, signer=self._signer))
-        return [AsyncJob(self._connection, self._listener, job_id, self.settings) for job_id in ids]
+            jobs = await self._drive(submission.submit(listed, signatures=self._signatures))
+        return [AsyncJob(self._connection, self._listener, new.id, self.settings, new.spec) for new in jobs]

@@ -57,10 +57,14 @@ def identity(
                 f"reuse='identical' needs data that cannot change under their name, and {shown(ref)} can: name a "
                 "sample://, or what client.upload or `stoker files put` gives, store://…"
             )
-    work = {
+    whole = {"release": RELEASE, "tenant": tenant, "work": work_of(spec), "models": known}
+    return digest(json.dumps(whole, sort_keys=True))
+
+
+def work_of(spec: JobSpec[Any]) -> dict[str, object]:
+    """What of a spec its result depends on."""
+    return {
         name: value
         for name, value in json.loads(spec.model_dump_json()).items()
         if name == _OF_THE_WORK or name not in JobSpec.model_fields
     }
-    whole = {"release": RELEASE, "tenant": tenant, "work": work, "models": known}
-    return digest(json.dumps(whole, sort_keys=True))

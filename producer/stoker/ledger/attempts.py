@@ -1,5 +1,6 @@
 """What workers do with the ledger: claim a job, report on it, end it or hand it back."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
@@ -13,9 +14,10 @@ from ..redis.calls import Call, Word
 from .attempt import Attempt, read_attempt
 from .presence import Worker
 from .replies import CommitReply, Refusal, ReportReply
+from .results import failure_document
 from .scripts import iso_now, script
 
-Sign = Callable[[Literal["result", "model"], str, str], str]
+Sign = Callable[[Literal["result", "failure", "model"], str, str], str]
 Unsuccessful = Literal[JobState.FAILED, JobState.CANCELLED, JobState.PRUNED]
 
 
@@ -100,7 +102,7 @@ def succeed(
     Args:
         brief: what a parent that goes on with each of its children needs of the result; None for all of it.
         peak_bytes: the most memory that it was seen to use; 0 where that is unknown.
-        sign: takes "result" or "model", what it is about, and its JSON, which it gives back signed.
+        sign: takes "result", "failure" or "model", what it is about, and its JSON, which it gives back signed.
     """
     words: tuple[Word, ...] = (
         attempt.job_id,
@@ -111,6 +113,7 @@ def succeed(
         iso_now(),
         peak_bytes,
         _stored_bytes(result, effects),
+        "",
         *(word for effect in effects for word in _effect_words(effect, sign)),
     )
     return Call(words, lambda answer: CommitReply(_text(answer)), script("commit"))
@@ -133,9 +136,16 @@ def _effect_words(effect: ModelVersion | MoveAlias, sign: Sign) -> tuple[Word, .
     return name, number, "", effect.alias
 
 
-def fail(attempt: Attempt, state: Unsuccessful, reason: str, traceback: str = "") -> Call[CommitReply]:
-    """End an attempt without a result."""
-    words = (attempt.job_id, attempt.owner, state, reason, traceback, iso_now(), 0, 0)
+def fail(
+    attempt: Attempt, state: Unsuccessful, reason: str, traceback: str = "", *, sign: Sign = _unsigned
+) -> Call[CommitReply]:
+    """End an attempt without a result.
+
+    Args:
+        sign: as in `succeed`; of the failure, only who has signed it is kept.
+    """
+    failure = json.loads(sign("failure", attempt.job_id, failure_document(state, reason)))
+    words = (attempt.job_id, attempt.owner, state, reason, traceback, iso_now(), 0, 0, failure.get("signed", ""))
     return Call(words, lambda answer: CommitReply(_text(answer)), script("commit"))
 
 

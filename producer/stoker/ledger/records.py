@@ -2,17 +2,15 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
-
-from ..errors import InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, JobPruned, StokerError
+from ..errors import InvalidJob, JobNotFound
 from ..events import Event, JobState, read_event
-from ..kinds import RESULT, Result, Spec, read_spec
+from ..kinds import Spec, read_spec
 from ..redis.calls import Call, Steps
 from ..status import JobStatus
 from .keys import key
@@ -45,19 +43,13 @@ _TIMES = ("submitted_at", "started_at", "finished_at", "last_event_at", "paused"
 _YET_TO_START = (JobState.WAITING, JobState.QUEUED)
 # How many jobs one step looks at: some milliseconds of the server.
 _LOOK = 1000
-_RAISED: dict[JobState, type[StokerError]] = {
-    JobState.FAILED: JobFailed,
-    JobState.CANCELLED: JobCancelled,
-    JobState.DEAD: JobDead,
-    JobState.PRUNED: JobPruned,
-}
 
 
 def cancel(job_id: str) -> Call[JobState]:
     """Ask for a job's end; gives the state it had. A job that is final stays as it is."""
 
     def decode(answer: bytes | None) -> JobState:
-        return _state(job_id, answer)
+        return state_of(job_id, answer)
 
     return Call((job_id, iso_now()), decode, script("cancel"))
 
@@ -74,42 +66,9 @@ def spec(job_id: str) -> Call[Spec]:
     return Call(("HGET", key("job", job_id), "spec"), lambda answer: read_spec(_known(job_id, answer)))
 
 
-def result(job_id: str, check: Callable[[str, bytes], None] = lambda _id, _raw: None) -> Call[Result | None]:
-    """A finished job's result, or None while it is not final; `check` takes id and JSON, and raises what is wrong.
-
-    Raises:
-        JobFailed, JobCancelled, JobDead, JobPruned: it ended without one.
-        InvalidJob: it succeeded, but its record is damaged and has none.
-    """
-
-    def decode(values: list[bytes | None]) -> Result | None:
-        raw_state, raw_result, reason, traceback = values
-        state = _state(job_id, raw_state)
-        if state in _RAISED:
-            error = _RAISED[state]((reason or b"").decode())
-            error.traceback = traceback.decode() if traceback else None
-            raise error
-        if state is JobState.SUCCEEDED and raw_result is None:
-            raise InvalidJob(
-                f"job {job_id} is SUCCEEDED, and its result is missing: something else than Stoker has written to "
-                f"{key('job', job_id)}; a controller mends it or says what is lost"
-            )
-        if state is not JobState.SUCCEEDED or raw_result is None:
-            return None
-        check(job_id, raw_result)
-        return _result(job_id, raw_result)
-
-    return Call(("HMGET", key("job", job_id), "state", "result", "reason", "traceback"), decode)
-
-
-def _result(job_id: str, raw: bytes) -> Result:
-    try:
-        return RESULT.validate_json(raw)
-    except ValidationError:
-        raise InvalidJob(
-            f"the result of job {job_id} cannot be read: a newer version of Stoker has written it, whose client reads "
-            f"it, or something else has written to {key('job', job_id)}"
-        ) from None
+def spec_text(job_id: str) -> Call[str]:
+    """The text of a job's spec; "" if there is no such job."""
+    return Call(("HGET", key("job", job_id), "spec"), lambda answer: (answer or b"").decode(errors="replace"))
 
 
 def events(job_id: str, after: str | None, *, limit: int = 500) -> Call[list[Event]]:
@@ -249,7 +208,7 @@ def _status(job_id: str, values: Sequence[bytes | None]) -> JobStatus:
         raise _damaged(job_id) from None
 
 
-def _state(job_id: str, raw: bytes | None) -> JobState:
+def state_of(job_id: str, raw: bytes | None) -> JobState:
     try:
         return JobState(_known(job_id, raw).decode())
     except ValueError:

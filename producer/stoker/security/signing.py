@@ -25,7 +25,7 @@ from .keys import key_id, public_bytes
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-What = Literal["job", "result", "model", "checkpoint", "schedule"]
+What = Literal["job", "result", "failure", "model", "checkpoint", "schedule"]
 SIGNED = "signed"
 """The field of a document that holds what a key says of it."""
 # So that a signature of something else is none of ours.
@@ -42,12 +42,13 @@ class Statement(BaseModel):
         what: of what.
         by: the id of the key.
         at: when, in seconds since 1970.
-        about: its id: of a result or a checkpoint that of its job; the exact reference of a model's version; the name
-            of a schedule; "" for jobs.
+        about: its id: of a result, a failure or a checkpoint that of its job; the exact reference of a model's
+            version; the name of a schedule; "" for jobs.
         digest: SHA-256, see above; "" for jobs.
         jobs: of jobs, the id of the first of those that share a spec, the digest of that, and how many share it: see
             `nth`.
         under: the key of the client who wanted what a worker or a controller submits; "" for the signer's own.
+        spec: of what a job has made, the digest of the spec that was run; "" where an older worker has signed it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
@@ -59,6 +60,7 @@ class Statement(BaseModel):
     digest: str = ""
     jobs: tuple[tuple[str, str, Annotated[int, Field(ge=1)]], ...] = ()
     under: str = ""
+    spec: str = ""
 
     @property
     def authority(self) -> str:
@@ -85,25 +87,23 @@ class Signer:
         self._private = private
         self.id = key_id(public_bytes(private))
 
-    def sign(self, what: What, about: str, digest: str, *, under: str = "") -> str:
+    def sign(self, what: What, about: str, digest: str, *, under: str = "", spec: str = "") -> str:
         """A signed statement: its signature in base64, a space, its text."""
-        return self._signed({"what": what, "about": about, "digest": digest}, under)
+        return self._signed({"what": what, "about": about, "digest": digest, "under": under, "spec": spec})
 
     def sign_jobs(self, jobs: Sequence[tuple[str, str, int]], *, under: str = "") -> str:
         """A signed statement about jobs: see `Statement.jobs`."""
-        return self._signed({"what": "job", "jobs": jobs}, under)
+        return self._signed({"what": "job", "jobs": jobs, "under": under})
 
-    def _signed(self, said: dict[str, object], under: str) -> str:
+    def _signed(self, said: dict[str, object]) -> str:
         said |= {"by": self.id, "at": int(time.time())}
-        if under:
-            said["under"] = under
-        text = canonical(said)
+        text = canonical({name: value for name, value in said.items() if value})
         signature = self._private.sign(_OURS + text.encode())
         return f"{base64.b64encode(signature).decode()} {text}"
 
-    def sign_document(self, what: What, about: str, document: str, *, under: str = "") -> str:
+    def sign_document(self, what: What, about: str, document: str, *, spec: str = "") -> str:
         """A JSON object with a signed statement about it as its last field."""
-        signed = self.sign(what, about, digest_of_document(document), under=under)
+        signed = self.sign(what, about, digest_of_document(document), spec=spec)
         comma = "," if document.rstrip()[-2:] != "{}" else ""
         return f"{document.rstrip()[:-1]}{comma}{json.dumps(SIGNED)}:{json.dumps(signed, ensure_ascii=False)}}}"
 

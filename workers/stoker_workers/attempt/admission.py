@@ -1,17 +1,21 @@
 """What of a job is believed before anything of it is executed: its spec, its checkpoints, and what its models are."""
 
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from stoker.client.signing import sign
 from stoker.errors import Untrusted
+from stoker.events import JobState
 from stoker.kinds import Spec, read_spec
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.attempts import Sign
 from stoker.ledger.intake import NewJob
 from stoker.models.manifest import Artifact
-from stoker.security.signing import fields_of, read_statement, said_of
+from stoker.security.signing import digest_of_text, fields_of, read_statement, said_of
+from stoker.security.trust import Trust, check_spec
 from stoker.tenants import TENANT
 
 from .slot import Slot
@@ -79,33 +83,44 @@ def check_children(slot: Slot, attempt: Attempt) -> None:
     Raises:
         Untrusted: one of them is refused.
     """
-    if slot.signatures.trust is None:
+    if (trust := slot.signatures.trust) is None:
         return
     last = (-1, -1)
     for document in attempt.children:
-        about = _about(slot, attempt, document)
-        slot.check_result(about, document)
-        place = _place(attempt.job_id, about)
-        if place <= last:
-            raise Untrusted(f"the results of the jobs that it has asked for were changed: {about} is in a wrong place")
-        last = place
+        with _noted(slot, attempt):
+            about = _about(attempt, document)
+            trust.check_document("result", about, document)
+            place = _place(attempt.job_id, about)
+            if place <= last:
+                raise Untrusted(
+                    f"the results of the jobs that it has asked for were changed: {about} is in a wrong place"
+                )
+            last = place
 
 
-def _about(slot: Slot, attempt: Attempt, document: bytes) -> str:
+@contextmanager
+def _noted(slot: Slot, attempt: Attempt) -> Iterator[None]:
+    """Note in the audit what of a job's children is refused."""
+    try:
+        yield
+    except Untrusted as error:
+        slot.refused(attempt.job_id, error.message)
+        raise
+
+
+def _about(attempt: Attempt, document: bytes) -> str:
     """Which child's result a document says that it is."""
     try:
         return said_of(document).about
     except Untrusted as error:
-        reason = (
+        raise Untrusted(
             f"the result of a job that {attempt.job_id} has asked for is refused: {error.message}: its worker needs a "
             "STOKER_SIGNING_KEY of the role worker"
-        )
-        slot.refused(attempt.job_id, reason)
-        raise Untrusted(reason) from None
+        ) from None
 
 
 def check_asked(slot: Slot, attempt: Attempt) -> None:
-    """Check who has signed the results of the children of a job that goes on with each of them.
+    """Check who has signed the results of the children of a job that goes on with each of them, and of which specs.
 
     Raises:
         Untrusted: one of them is refused.
@@ -113,15 +128,35 @@ def check_asked(slot: Slot, attempt: Attempt) -> None:
     if (trust := slot.signatures.trust) is None:
         return
     for document in attempt.asked:
-        child = fields_of(document)
-        if isinstance(result := child.get("result"), dict):
-            child_id = str(child.get("id"))
-            try:
-                _place(attempt.job_id, child_id)
-                trust.check_fields("result", child_id, result)
-            except Untrusted as error:
-                slot.refused(child_id, error.message)
-                raise
+        with _noted(slot, attempt):
+            _check_child(trust, attempt.job_id, document)
+
+
+def _check_child(trust: Trust, parent: str, document: bytes) -> None:
+    """Check what a job sees of a child: its number, and of which spec its result is."""
+    child = fields_of(document)
+    child_id, result, state = str(child.get("id")), child.get("result"), child.get("state")
+    if child.get("number") != (number := _place(parent, child_id)[1]):
+        raise Untrusted(f"job {child_id} is number {number} of what was asked for, and is listed as another")
+    if not isinstance(result, dict):
+        return
+    if state != JobState.SUCCEEDED:
+        raise Untrusted(f"job {child_id} is listed as {state}, and has a result")
+    said = trust.check_fields("result", child_id, result)
+    check_spec(said, digest_of_text(_spec_within(document.decode(), child)))
+
+
+def _spec_within(document: str, child: Mapping[str, object]) -> str:
+    """The text of a child's spec as the document has it which a script has put together."""
+    before = ',"spec":'
+    try:
+        start = document.index(before) + len(before)
+        spec, end = json.JSONDecoder().raw_decode(document, start)
+    except ValueError:
+        spec, start, end = None, 0, 0
+    if not spec or spec != child.get("spec"):
+        raise Untrusted(f"the spec of job {child.get('id')} cannot be read")
+    return document[start:end]
 
 
 def _place(parent: str, child: str) -> tuple[int, int]:
@@ -132,10 +167,12 @@ def _place(parent: str, child: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def sign_for(slot: Slot) -> Sign:
-    """How what the slot's jobs make is signed, if it is."""
+def sign_for(slot: Slot, attempt: Attempt) -> Sign:
+    """How what a job makes is signed, if it is: as that of its very spec."""
     signer = slot.signatures.signer
-    return signer.sign_document if signer else lambda _what, _about, document: document
+    if signer is None:
+        return lambda _what, _about, document: document
+    return partial(signer.sign_document, spec=digest_of_text(attempt.spec))
 
 
 def sign_children(slot: Slot, attempt: Attempt) -> Callable[[Sequence[NewJob]], None]:

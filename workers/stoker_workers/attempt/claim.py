@@ -11,7 +11,7 @@ from stoker.ledger.replies import Refusal
 from stoker.outages import Dependency, DependencyUnavailable, one_line
 from stoker.version import RELEASE
 
-from .admission import admitted
+from .admission import admitted, sign_for
 from .ending import Ending, Settlement
 from .execution import Execution
 from .messages import Lost
@@ -56,13 +56,14 @@ def _follow(slot: Slot, attempt: Attempt) -> Ending:
     try:
         spec = admitted(slot, attempt)
     except Untrusted as error:
-        slot.insist(attempts.fail(attempt, JobState.FAILED, error.message))
+        slot.insist(attempts.fail(attempt, JobState.FAILED, error.message, sign=sign_for(slot, attempt)))
         return Ending("failed", error.message)
     except InvalidJob as error:
         if attempt.release > RELEASE:
             slot.insist(attempts.release(attempt, "unknown", error.message))
             return Ending("handed back", f"a newer Stoker has submitted it: {error.message}")
-        slot.insist(attempts.fail(attempt, JobState.FAILED, f"its record holds no job: {error.message}"))
+        reason = f"its record holds no job: {error.message}"
+        slot.insist(attempts.fail(attempt, JobState.FAILED, reason, sign=sign_for(slot, attempt)))
         return Ending("failed", error.message)
     try:
         return Execution(slot, attempt, spec).follow()

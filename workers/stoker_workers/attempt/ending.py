@@ -83,7 +83,8 @@ class Settlement:
                 return self.release("lost", end.reason)
 
     def _fail(self, state: Unsuccessful, ending: Ending, traceback: str = "") -> Ending:
-        committed = self._slot.insist(attempts.fail(self._attempt, state, ending.message, traceback))
+        sign = sign_for(self._slot, self._attempt)
+        committed = self._slot.insist(attempts.fail(self._attempt, state, ending.message, traceback, sign=sign))
         return TAKEN_AWAY if committed is CommitReply.LOST else ending
 
     def _await(self, end: Away) -> Ending:
@@ -165,8 +166,14 @@ class Settlement:
                     effects.append(effect)
             brief = result.brief() if children.is_child(self._attempt.job_id) else None
             peak_bytes = self._allowance.peak_bytes if self._allowance else 0
+            sign = sign_for(self._slot, self._attempt)
             call = attempts.succeed(
-                self._attempt, result, effects, brief=brief, peak_bytes=peak_bytes, sign=sign_for(self._slot)
+                self._attempt,
+                result,
+                effects,
+                brief=brief,
+                peak_bytes=peak_bytes,
+                sign=sign,
             )
             committed = self._slot.insist(call)
         if committed is CommitReply.VERSION_GONE:

@@ -10,7 +10,7 @@ from stoker.errors import InvalidJob, ModelNotFound
 from stoker.kinds import RESULT, Result, Spec, kind_of
 from stoker.kinds.child import ChildJob
 from stoker.kinds.needs import lacking, module_word, modules_in
-from stoker.ledger import children, guards, presence, records, registry
+from stoker.ledger import children, guards, presence, registry, results
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.keys import key
 from stoker.models.access import Access
@@ -95,7 +95,7 @@ def _beside(slot: Slot, spec: Spec, models: Sequence[ModelVersion]) -> ModelVers
 def _resolved(slot: Slot, attempt: Attempt, ref: str) -> ModelVersion:
     """The version behind a reference, or the one that the job which it names has made or chosen."""
     if ref.startswith(registry.JOB_MODEL):
-        made = slot.insist(records.result(ref.removeprefix(registry.JOB_MODEL), slot.check_result))
+        made = slot.insist(results.result(ref.removeprefix(registry.JOB_MODEL), slot.check_result))
         model = made.gives_model() if made else None
         if model is None:
             raise InvalidJob(

@@ -1,12 +1,12 @@
 -- Ends an attempt for good, with its effects: models that it registers, aliases that it moves.
 -- ARGV: id, owner, state, result (JSON) or reason, traceback (of a success: what its parent sees of the result, if that is not
 --   all of it; '' for neither), ISO time, the most memory that it was seen to use, in bytes (0 where that is unknown), the
---   bytes of files that it has made in the store, and for each effect: the model's name, the number of the version, the new
+--   bytes of files that it has made in the store, who has signed the reason ('' for nobody), and for each effect: the model's name, the number of the version, the new
 --   version's JSON ('' for none), the alias to move there ('' for none)
 -- Returns 'ok', 'lost' (the attempt is no longer the job's; nothing was written), 'version' (a number is taken; likewise), or
 --   'gone' (an alias would point at no version; likewise).
 
-local id, owner, state, outcome, traceback, iso, peak, stored = unpack(ARGV)
+local id, owner, state, outcome, traceback, iso, peak, stored, signed = unpack(ARGV)
 local holder, committed_by = unpack(record(id, 'owner', 'committed_by'))
 
 if committed_by == owner then
@@ -16,7 +16,7 @@ if holder ~= owner then
   return 'lost'
 end
 local added = {}
-for n = 9, #ARGV, 4 do
+for n = 10, #ARGV, 4 do
   local model, version, manifest = unpack(ARGV, n, n + 2)
   if manifest ~= '' then
     added[model] = (added[model] or redis.call('HLEN', KEY.model .. model)) + 1
@@ -27,7 +27,7 @@ for n = 9, #ARGV, 4 do
     return 'gone'
   end
 end
-for n = 9, #ARGV, 4 do
+for n = 10, #ARGV, 4 do
   local model, version, manifest, alias = unpack(ARGV, n, n + 3)
   if manifest ~= '' then
     audit_job('registered', id, model .. '@' .. version)
@@ -36,7 +36,7 @@ for n = 9, #ARGV, 4 do
     audit_job('moved', id, model .. '@' .. alias .. ' to ' .. version)
   end
 end
-for n = 9, #ARGV, 4 do
+for n = 10, #ARGV, 4 do
   local model, version, manifest, alias = unpack(ARGV, n, n + 3)
   if manifest ~= '' then
     redis.call('SADD', KEY.models, model)
@@ -58,7 +58,7 @@ end
 if state == 'SUCCEEDED' then
   finish(id, state, { result = outcome, brief = traceback ~= '' and traceback or nil, peak = peak, stored = stored }, iso)
 else
-  finish(id, state, { reason = outcome, traceback = traceback }, iso)
+  finish(id, state, { reason = outcome, traceback = traceback, signed = signed }, iso)
 end
 -- Last: a repeat is not to hear of an end that there was not.
 redis.call('HSET', KEY.job .. id, 'committed_by', owner)

@@ -32,8 +32,8 @@ local function reason_of_damage(flaws)
 end
 
 -- Ends one job: state, result, last event, Celery's copy. Returns its record as it was before.
--- `outcome` has `result` (JSON), `peak` and `stored` (bytes of memory, and in the store), or `reason` and `traceback` (texts,
--- nil or '' for none).
+-- `outcome` has `result` (JSON), `peak` and `stored` (bytes of memory, and in the store), or `reason`, `traceback` and who has
+-- `signed` it (texts, nil or '' for none).
 local function settle(id, state, outcome, iso)
   local now = now_ms()
   local _, flaws, _, job = examine(id)
@@ -78,6 +78,9 @@ local function settle(id, state, outcome, iso)
   end
   local traceback = outcome.traceback or ''
   redis.call('HSET', KEY.job .. id, 'reason', outcome.reason, 'traceback', traceback)
+  if (outcome.signed or '') ~= '' then
+    redis.call('HSET', KEY.job .. id, 'reason_signed', outcome.signed)
+  end
   append_event(id, { type = 'finished', state = state, reason = outcome.reason })
   local raised = '{"exc_type":"' .. ERROR[state] .. '","exc_message":[' .. cjson.encode(outcome.reason)
     .. '],"exc_module":"stoker.errors"}'
