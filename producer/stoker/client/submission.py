@@ -28,10 +28,9 @@ from .tracing import traceparent
 def submit(
     specs: Sequence[Spec], idempotency_key: str | None = None, *, signatures: Signatures, resubmits: str = ""
 ) -> Steps[list[Submitted]]:
-    """Check specs and queue them, all or none; gives the jobs.
+    """Check specs, sign them and queue them, all or none; gives the jobs.
 
     Args:
-        signatures: sign the jobs, and say whether an older one that is given instead is looked at.
         resubmits: the id of an older job, which these have come from.
 
     Raises:
