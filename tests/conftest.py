@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from stoker.local.server import local_server
 
@@ -21,6 +22,9 @@ PATIENCE_S = 240.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.05
 # How many objects are made before garbage is looked for; Python's own number is 700.
 _YOUNG_OBJECTS = 50_000
+# How long an example takes says nothing on a machine that does much else.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

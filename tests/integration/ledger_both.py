@@ -60,7 +60,6 @@ def run_on_server(machine: type[OnServer], redis_url: str, examples: int) -> Non
         settings=settings(
             max_examples=examples,
             stateful_step_count=40,
-            deadline=None,
             derandomize=True,
             # Without shrinking, which takes minutes: add Phase.shrink to see the shortest way to a failure.
             phases=[Phase.generate],

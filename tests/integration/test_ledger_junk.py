@@ -25,7 +25,7 @@ SPEC = stoker.Train(model="digits", data="sample://digits", max_attempts=1)
 BULK = stoker.Infer(model="digits@1", data="sample://digits")
 # One connection sees all examples: each is of a job of its own.
 EXAMPLES = settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 _FIELDS = st.sampled_from(["type", "line", "rows", "chunks", "state"])
 _VALUES = st.recursive(

@@ -48,7 +48,7 @@ def test_what_is_signed_is_as_rfc_8785_has_it() -> None:
     assert list(json.loads(text)) == sorted(json.loads(text))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_mutated_statement_or_spec_is_refused(trust: Trust, data: st.DataObject) -> None:
     original = [signed(), SPEC, "1" * 36]
@@ -67,7 +67,7 @@ def test_a_mutated_statement_or_spec_is_refused(trust: Trust, data: st.DataObjec
     assert "\n" not in refused.value.message
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=60) | st.binary(max_size=60))
 def test_documents_of_anybody_are_refused_in_a_sentence(trust: Trust, document: str | bytes) -> None:
     with pytest.raises(Untrusted, match="result job is refused: "):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, get_args
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stoker
@@ -189,7 +189,7 @@ def specs(draw: st.DrawFn) -> Spec:
 
 
 @given(specs())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 def test_every_spec_that_can_be_built_is_read_back_equal(spec: Spec) -> None:
     assert read_spec(spec.model_dump_json()) == spec
     assert parse_spec(json.loads(spec.model_dump_json())) == spec

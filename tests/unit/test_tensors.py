@@ -40,7 +40,7 @@ def crafted(header: str, body: bytes = b"") -> bytes:
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + body
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(arrays.arrays(DTYPES, arrays.array_shapes(min_dims=0, min_side=0)))
 def test_an_array_comes_back_as_it_was(array: NDArray[Any]) -> None:
     data = encode_tensors(array)
@@ -153,7 +153,7 @@ def test_text_that_is_none_is_refused() -> None:
 VALID = [encode_array(array) for array in SAMPLES] + [encode_tensors({"a": np.ones(2), "b": np.array(["x", "y"])})]
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(
     st.binary(max_size=300)
     | st.builds(lambda tail: b"\x93NUMPY" + tail, st.binary(max_size=300))

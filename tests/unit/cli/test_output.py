@@ -117,7 +117,7 @@ SHOWN: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize("width", [None, 80], ids=["pipe", "terminal"])
 @pytest.mark.parametrize("show", SHOWN.values(), ids=SHOWN)
 @given(text=hostile)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_foreign_text_steers_a_terminal(show: Callable[[str], object], width: int | None, text: str) -> None:
     out = printed(lambda: show(text), width)
     steering = {char for char in out if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
