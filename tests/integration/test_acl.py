@@ -17,6 +17,7 @@ import redis
 
 import stoker
 from stoker import JobState, events, lanes
+from stoker.access.loading import load_missing
 from stoker.fleet.topology import queues_of
 from stoker.kinds.tuning.halving import Halving
 from stoker.lanes import LaneRequests, frames
@@ -25,7 +26,7 @@ from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
 from stoker.local.server import local_server
 from stoker.local.subprocesses import Subprocess
-from stoker.redis.calls import Call
+from stoker.redis.calls import Call, drive
 from stoker.redis.celery_app import celery_app
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
@@ -52,6 +53,8 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for _, name, *rules in map(str.split, USERS):
             if name != "default":
                 admin.execute_command("ACL", "SETUSER", name, *rules)
+        with closing(Connection.open(Settings(), url)) as connection:
+            drive(load_missing(), connection.run)
         yield url
 
 

@@ -166,7 +166,7 @@ def test_as_many_slots_make_way_as_messages_wait_and_more_if_they_wait_on(
     with redis.Redis.from_url(redis_url) as raw, raw.pipeline() as at_once:
         raw.lpush(JOBS, "one", "two")
         for _ in range(4):
-            at_once.execute_command(*crowded.command_with_source(connection.caller))
+            at_once.execute_command(*crowded.command(connection.caller))
         assert [crowded.decode(answer) for answer in at_once.execute()] == [True, True, False, False]
     eventually(lambda: connection.run(crowded))
 

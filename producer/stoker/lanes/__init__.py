@@ -120,7 +120,7 @@ def push(lanes: Iterable[LaneRequests]) -> Call[list[Refused | None]]:
     def decode(answer: list[int | list[int]]) -> list[Refused | None]:
         return [refused(lane.ref, lane.most, told) for lane, told in zip(pushed, answer, strict=True)]
 
-    return Call(tuple(words), decode, _script("push"))
+    return Call(tuple(words), decode, script("push"))
 
 
 def demand() -> Call[dict[str, int]]:
@@ -133,12 +133,12 @@ def demand() -> Call[dict[str, int]]:
             needed[device] = needed.get(device, 0) + drainers
         return needed
 
-    return Call((), decode, _script("demand"))
+    return Call((), decode, script("demand"))
 
 
 def join(ref: str, drainer: str, lease_s: float) -> Call[bool]:
     """Become a drainer of a lane; False if it needs none."""
-    return Call((ref, drainer, _ms(lease_s)), bool, _script("join"))
+    return Call((ref, drainer, _ms(lease_s)), bool, script("join"))
 
 
 def take(
@@ -179,7 +179,7 @@ def take(
         now, points_at, route, requests = answer
         return Batch(now, requests, number(points_at), route_of(ref, route) if route else None)
 
-    return Call(tuple(words), decode, _script("take"))
+    return Call(tuple(words), decode, script("take"))
 
 
 def drainer_name(watch: str, number: int) -> str:
@@ -200,37 +200,37 @@ def woken(watch: str) -> Call[list[str]]:
 
 def take_doorbell(queues: Sequence[str]) -> Call[str | None]:
     """Take a doorbell that waits for a slot from one of these Celery queues; gives its lane."""
-    return Call(tuple(queues), lambda ref: None if ref is None else ref.decode(), _script("take_doorbell"))
+    return Call(tuple(queues), lambda ref: None if ref is None else ref.decode(), script("take_doorbell"))
 
 
 def abandon(watch: str) -> Call[None]:
     """Release the lanes of a watch whose process has died."""
-    return Call((watch,), lambda _: None, _script("abandon"))
+    return Call((watch,), lambda _: None, script("abandon"))
 
 
 def leave(ref: str, drainer: str) -> Call[None]:
     """Stop draining; requests that are not answered go back to the front of the lane."""
-    return Call((ref, drainer), lambda _: None, _script("leave"))
+    return Call((ref, drainer), lambda _: None, script("leave"))
 
 
 def servable(ref: str) -> Call[bool]:
     """Whether a live worker has all that the version behind a lane needs."""
-    return Call((ref,), bool, _script("servable"))
+    return Call((ref,), bool, script("servable"))
 
 
 def sweep(limit: int = 100) -> Call[int]:
     """Return the requests of drainers whose lease is over, and ring for lanes without one; counts these requests."""
-    return Call((limit,), int, _script("sweep"))
+    return Call((limit,), int, script("sweep"))
 
 
 def counts() -> Call[LaneCounts]:
     """Count lanes, requests and drainers."""
-    return Call((), lambda reply: LaneCounts(*reply), _script("counts"))
+    return Call((), lambda reply: LaneCounts(*reply), script("counts"))
 
 
 def make_way(queues: Sequence[str]) -> Call[bool]:
     """Whether to free a slot for a message that waits on these Celery queues: True once for each message."""
-    return Call(lists_of(queues), bool, _script("make_way"))
+    return Call(lists_of(queues), bool, script("make_way"))
 
 
 def await_answers(client: str, wait_s: float) -> Call[bytes | None]:
@@ -241,17 +241,25 @@ def await_answers(client: str, wait_s: float) -> Call[bytes | None]:
 
 def wake_reader(client: str) -> Call[None]:
     """Send a client an entry without answers, which ends `await_answers`."""
-    return Call((client,), lambda _: None, _script("wake_reader"))
+    return Call((client,), lambda _: None, script("wake_reader"))
 
 
 # The scripts that are told whose they are.
 _NAME_CALLER = ("push",)
+# What stands before scripts and is none.
+_SHARED = {"prelude", "failures"}
 # The scripts behind failures.lua.
 _OF_FAILURES = ("admit_load", "load_failed", "load_failures", "loaded")
 
 
+def script_names() -> list[str]:
+    """The names of all scripts of the lanes."""
+    return sorted({file.name.removesuffix(".lua") for file in (files(__package__) / "lua").iterdir()} - _SHARED)
+
+
 @cache
-def _script(name: str) -> Script:
+def script(name: str) -> Script:
+    """The script `lua/<name>.lua`, ready to run."""
     parts = ("prelude", *(("failures",) if name in _OF_FAILURES else ()), name)
     lanes = "".join((files(__package__) / "lua" / f"{part}.lua").read_text() for part in parts)
     # Few of them look for such a worker, and what is defined costs each of them time.

@@ -16,7 +16,7 @@ from ..errors import InvalidJob, Unavailable
 from ..ledger.readable import all_readable, readable
 from ..models.manifest import ModelVersion
 from ..redis.calls import Call
-from . import _script
+from . import script
 from .keys import key
 
 # How long the other workers refuse requests while one tries again.
@@ -52,7 +52,7 @@ class LoadFailure(BaseModel):
 def admit_load(version: ModelVersion) -> Call[LoadFailure | None]:
     """Ask for leave to load a version: None to go ahead, or the failure to refuse its callers with."""
     words = (version.ref, version.created_at.isoformat(), _TRIAL_MS)
-    return Call(words, partial(readable, LoadFailure), _script("admit_load"))
+    return Call(words, partial(readable, LoadFailure), script("admit_load"))
 
 
 def load_failed(
@@ -73,12 +73,12 @@ def load_failed(
     """
     kind = "Unavailable" if isinstance(error, Unavailable) else "InvalidJob"
     words = (ref, created_at, kind, error.message, worker, int(excused), int(computed))
-    return Call(words, LoadFailure.model_validate_json, _script("load_failed"))
+    return Call(words, LoadFailure.model_validate_json, script("load_failed"))
 
 
 def loaded(version: ModelVersion) -> Call[None]:
     """Clear the failures of a version that has been loaded."""
-    return Call((version.ref,), lambda _: None, _script("loaded"))
+    return Call((version.ref,), lambda _: None, script("loaded"))
 
 
 def forget(refs: Sequence[str]) -> Call[None]:
@@ -92,4 +92,4 @@ def load_failures() -> Call[list[LoadFailure]]:
     def decode(answer: list[bytes]) -> list[LoadFailure]:
         return sorted(all_readable(LoadFailure, answer), key=lambda failure: failure.model)
 
-    return Call((), decode, _script("load_failures"))
+    return Call((), decode, script("load_failures"))

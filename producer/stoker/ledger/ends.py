@@ -9,7 +9,7 @@ from .keys import lua_tables
 
 # So many jobs keep the server busy for about a millisecond.
 LOOK = 1000
-_ENDED = Script(
+ENDED = Script(
     lua_tables()
     + """
 -- ARGV: ids. Returns {place, state, …} of the jobs that have ended, also in a state of a newer version; of a job
@@ -42,4 +42,4 @@ def ended(job_ids: Sequence[str]) -> Call[list[str]]:
                 raise JobNotFound(f"no job has the id {job_id!r}: it never existed or its record has expired")
         return ids
 
-    return Call(tuple(job_ids), decode, _ENDED)
+    return Call(tuple(job_ids), decode, ENDED)

@@ -74,6 +74,7 @@ end
 return answer
 """
 )
+SCRIPTS = (_RESOLVE, _COUNT, _ALL)
 # What stands in the place of a removed version: see versions.lua.
 _REMOVED = b'{"removed_at":'
 

@@ -32,6 +32,10 @@ _INCLUDES = {
     "misplaced": ("wrong_types",),
     "repair": (*_STATES, "wrong_types", "mend_places", "mend_records", "mend_indexes", "mend_counts"),
 }
+# What stands before scripts and is none.
+_SHARED = {"basics", "versions", "audit", *(name for before in _INCLUDES.values() for name in before)}
+# It runs on the results' own Redis: see celery_results.py.
+_ELSEWHERE = {"copy"}
 # The scripts that note in the audit what they do.
 _AUDITED = frozenset(
     (
@@ -50,6 +54,12 @@ def script(name: str) -> Script:
     shared = "".join(map(_lua, _INCLUDES.get(name, ())))
     source = f"{basics()}{audited}{shared}return (function()\n{_lua(name)}\nend)()\n"
     return Script(source, names_caller=name in _AUDITED)
+
+
+def script_names() -> list[str]:
+    """The names of all of the ledger's scripts."""
+    names = (file.name.removesuffix(".lua") for file in (files(__package__) / "lua").iterdir())
+    return sorted(set(names) - _SHARED - _ELSEWHERE)
 
 
 @cache

@@ -8,7 +8,7 @@ from .keys import key, lua_tables
 
 # Enough that a reader keeps up with a job that logs a lot, little enough for one answer.
 _COUNT = 100
-_INTERRUPT = Script(
+INTERRUPT = Script(
     lua_tables()
     + """
 -- ARGV: client
@@ -40,4 +40,4 @@ def news(client: str, interrupted: str, positions: Mapping[str, str], block_ms: 
 
 def interrupt(client: str) -> Call[None]:
     """End a client's wait for news."""
-    return Call((client,), lambda _: None, _INTERRUPT)
+    return Call((client,), lambda _: None, INTERRUPT)

@@ -65,9 +65,9 @@ class Call(Generic[T_co]):
         """The command to send first; a script by its SHA-1."""
         return ("EVALSHA", self.script.sha, 0, *self._arguments(self.script, caller)) if self.script else self.words
 
-    def command_with_source(self, caller: Caller) -> tuple[Word, ...]:
-        """The command to send when the server does not have the script yet."""
-        return ("EVAL", self.script.source, 0, *self._arguments(self.script, caller)) if self.script else self.words
+    def loading(self) -> tuple[Word, ...]:
+        """The command that gives the server the script; what a connection sends when it does not have it yet."""
+        return ("SCRIPT", "LOAD", self.script.source) if self.script else ()
 
     def _arguments(self, script: Script, caller: Caller) -> tuple[Word, ...]:
         return (*caller, *self.words) if script.names_caller else self.words

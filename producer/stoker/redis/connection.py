@@ -11,7 +11,7 @@ import redis.asyncio
 import redis.asyncio.sentinel
 import redis.sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoPermissionError, NoScriptError, RedisError
 from redis.retry import Retry
 
 from ..errors import ClientClosed, Unavailable
@@ -139,8 +139,13 @@ class Connection:
             raise self._limits.exhausted()
         try:
             return pool.client.execute_command(*call.command(self.caller))
-        except NoScriptError:
-            return pool.client.execute_command(*call.command_with_source(self.caller))
+        except NoScriptError as missing:
+            try:
+                pool.client.execute_command(*call.loading())
+            except NoPermissionError:
+                # Somebody who may loads it soon: see stoker.access.loading.
+                raise missing from None
+            return pool.client.execute_command(*call.command(self.caller))
         finally:
             pool.free.release()
 
@@ -205,8 +210,13 @@ class AsyncConnection:
             raise self._limits.exhausted() from None
         try:
             return await pool.client.execute_command(*call.command(self.caller))
-        except NoScriptError:
-            return await pool.client.execute_command(*call.command_with_source(self.caller))
+        except NoScriptError as missing:
+            try:
+                await pool.client.execute_command(*call.loading())
+            except NoPermissionError:
+                # Somebody who may loads it soon: see stoker.access.loading.
+                raise missing from None
+            return await pool.client.execute_command(*call.command(self.caller))
         finally:
             pool.free.release()
 

@@ -17,6 +17,7 @@ from redis.exceptions import (
     ClusterDownError,
     InvalidResponse,
     NoPermissionError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     ResponseError,
@@ -32,6 +33,9 @@ _NO_WRITES = ("MISCONF", "NOREPLICAS", "OOM", "READONLY")
 _NO_ANSWERS = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN", "UNBLOCKED")
 _FORBIDDEN = ("ACL failure", "DENIED", "NOPERM")
 _LOGIN = ("NOAUTH", "WRONGPASS")
+# A controller loads scripts within a second of when it reaches a server that lacks them: one that was started again, or
+# has just become the master.
+_LOADED_WITHIN_S = 3.0
 _TOO_MANY_CLIENTS = "max number of clients reached"
 
 
@@ -46,7 +50,8 @@ class Tries:
 
     def __init__(self, where: str, patience_s: float) -> None:
         self._where = where
-        self._until = time.monotonic() + patience_s
+        self._started = time.monotonic()
+        self._until = self._started + patience_s
         self._pause_s = _FIRST_PAUSE_S
 
     def pause_s(self, error: Exception) -> float:
@@ -59,6 +64,8 @@ class Tries:
             StokerError: the command failed.
         """
         reason = reason_of(error, self._where)
+        if isinstance(error, NoScriptError):
+            self._until = max(self._until, self._started + _LOADED_WITHIN_S)
         left_s = self._until - time.monotonic()
         if left_s <= 0 or not isinstance(reason, Unavailable) or _is_untrusted(error):
             raise reason from (error.__cause__ if reason is error else error)
@@ -126,6 +133,11 @@ def _answered(error: Exception, where: str) -> StokerError:
     if isinstance(error, NoPermissionError) or answer.startswith(_FORBIDDEN):
         return Unauthorized(
             f"{where} forbids this user a command: {answer}; docs/security.md lists what each kind of user needs"
+        )
+    if isinstance(error, NoScriptError):
+        return Unavailable(
+            f"Redis at {where} lacks scripts of this version of Stoker, and this user may not load them: see that a "
+            "controller of this version runs, which does"
         )
     if isinstance(error, OutOfMemoryError | ReadOnlyError) or answer.startswith(_NO_WRITES):
         return Unavailable(f"Redis at {where} takes no writes now: {answer}; docs/operations.md says what to do")

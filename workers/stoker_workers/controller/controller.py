@@ -10,10 +10,12 @@ from contextlib import ExitStack
 from types import FrameType
 
 from stoker import lanes
+from stoker.access.loading import load_missing
 from stoker.ledger import approvals, damage, intake, quotas, routes, upkeep
 from stoker.local import redis_url_of
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
+from stoker.redis.calls import drive
 from stoker.security.audit.sealing import Sealer
 from stoker.security.signatures import signatures_of
 from stoker.settings import FOLLOWED, Settings
@@ -70,6 +72,7 @@ class Controller:
         starting = Schedules(self._connection, signatures=signatures_of(settings))
         by_thread = {
             "ledger": self._duties_to_the_ledger(),
+            "scripts": [Duty("load scripts", ROUND_S, self._load_scripts, self._load_scripts)],
             "schedules": [Duty("start schedules", ROUND_S, starting.step)],
             "results": [Duty("copy results", ROUND_S, self._copy_results)],
             "store": [
@@ -127,6 +130,11 @@ class Controller:
             Duty("repair the ledger", ROUND_S, self._repair),
             Duty("remove old versions", OLD_VERSIONS_S, self._remove_old_versions),
         ]
+
+    def _load_scripts(self) -> None:
+        """Load what a server that was started again lacks; every controller those of its version."""
+        if loaded := drive(load_missing(), self._connection.run):
+            _log.info("%d scripts are loaded", loaded)
 
     def _follow_settings(self) -> None:
         """Follow the settings of tenants, fleets and retention; all others hold until the controller starts again."""
