@@ -51,7 +51,7 @@ _REQUESTS = ("lane", "lanes", "lane_queue", "bells", "idle", "wake", "answers")
 _DRAINING = ("lane_drainers", "drainers", "taken", "turn", "load_failures")
 _MAKING_WAY = ("making_way",)
 # Named by the Redis user, who writes those of its own name alone.
-_OWN = ("asked",)
+OWN = ("asked",)
 
 _CLIENT, _WORKER, _CONTROLLER = frozenset({Party.CLIENT}), frozenset({Party.WORKER}), frozenset({Party.CONTROLLER})
 _OPERATORS: frozenset[Party] = frozenset()
@@ -67,7 +67,7 @@ LANE_WRITERS: dict[str, frozenset[Party]] = {
     **dict.fromkeys(_REQUESTS, _CLIENT | _WORKER | _CONTROLLER),
     **dict.fromkeys(_DRAINING, _WORKER | _CONTROLLER),
     **dict.fromkeys(_MAKING_WAY, _WORKER),
-    **dict.fromkeys(_OWN, _OPERATORS),
+    **dict.fromkeys(OWN, _OPERATORS),
 }
 # Celery's and kombu's, for database 0. A worker's: remote control, Flower, and messages that wait for their
 # acknowledgement.

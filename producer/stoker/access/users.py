@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..lanes.keys import PREFIX as LANE_PREFIX
 from ..ledger.keys import PREFIX
-from .table import LANE_WRITERS, WRITERS, Party, channels, commands, key_patterns, pattern
+from .table import LANE_WRITERS, OWN, WRITERS, Party, channels, commands, key_patterns, pattern
 
 # By user: the number in what stands for its password, as docker/make-secrets looks for it.
 _PASSWORDS = {Party.CLIENT: 1, Party.WORKER: 2, Party.CONTROLLER: 3, Party.APPROVER: 5}
@@ -28,9 +28,8 @@ def keys_table() -> str:
     rows: dict[tuple[str, ...], list[str]] = {}
     for writers, prefixes in ((WRITERS, PREFIX), (LANE_WRITERS, LANE_PREFIX)):
         for name, parties in writers.items():
-            row = (
-                ("each user, its own",) if name == "asked" else tuple(f"`{each}`" for each in Party if each in parties)
-            )
+            named = tuple(f"`{each}`" for each in Party if each in parties)
+            row = ("each user, its own",) if name in OWN else named
             rows.setdefault(row, []).append(f"`{pattern(prefixes[name]).removeprefix('stoker:')}`")
     lines = [
         f"| {', '.join(parties) or 'operators alone'} | {', '.join(sorted(names))} |"

@@ -14,13 +14,14 @@ from ...errors import Unauthorized, Unavailable
 from ...redis.calls import Call
 from ...settings import Settings
 from ..output import AsJson, print_json, say
-from . import audit, damage, encryption, jobs, keys, models, schedules, server, store, workers
+from . import audit, damage, encryption, jobs, keys, models, schedules, server, store, users, workers
 from .bundle import write_bundle
 from .check import Check, Finding, System, Verdict, fail
 
 _WITHOUT_REDIS = (*store.CHECKS, *keys.CHECKS)
 _WITH_REDIS = (
     *server.CHECKS,
+    *users.CHECKS,
     *damage.CHECKS,
     *workers.CHECKS,
     *jobs.CHECKS,
