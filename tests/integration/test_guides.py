@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -17,12 +18,14 @@ from shop import handwriting
 
 import stoker
 from stoker import kinds
+from stoker.gateway.auth.keys import key_of
 from stoker.local import redis_url_of
 from stoker.settings import Settings
 
 from .. import commands
 from ..conftest import PATIENCE_S, Eventually
 from ..foreign_loader import elsewhere
+from .gateways import running_gateway
 from .test_examples import DOCS, write_month
 
 # Those whose jobs take longest; what they call is tried in memory, test_pages.py.
@@ -366,3 +369,24 @@ def test_monitoring(client: stoker.Client, eventually: Eventually) -> None:
     [file] = blocks("monitoring", "yaml")
     spec = kinds.parse_spec(yaml.safe_load(file))
     assert spec == stoker.Monitor(model="digits", window=500, share=0.1, leave_out=["name", "address"], keep=10)
+
+
+def test_gateway(stack: Settings, eventually: Eventually) -> None:
+    with running_gateway(stack, eventually) as gateway:
+        variables = {"KEY": gateway.keys.texts["client"], "GATEWAY": f"http://127.0.0.1:{gateway.port}"}
+        submitted, followed = (
+            subprocess.run(
+                ["bash", "-euc", block], env={**os.environ, **variables}, check=True, capture_output=True, text=True
+            ).stdout
+            for block in blocks("gateway", "bash")
+        )
+    assert json.loads(submitted)["kind"] == "describe"
+    assert json.loads(submitted)["id"] in followed
+    assert "event: finished" in followed
+    assert '"state":"SUCCEEDED"' in followed
+    assert json.loads(followed.splitlines()[-1])["data"] == "sample://iris"
+    keys, settings = blocks("gateway", "toml")
+    assert key_of(Path("shop.toml"), "shop", tomllib.loads(keys)["shop"]).per_minute == 600
+    assert Settings(**tomllib.loads(settings)).gateway_hosts == ("stoker.example.org",)
+    [problem] = blocks("gateway", "json")
+    assert json.loads(problem).keys() == {"type", "title", "status", "code", "detail", "error"}

@@ -20,6 +20,7 @@ from ..redis.calls import Steps
 from ..security.signatures import Signatures
 from ..tenants import TENANT
 from .placement import Offer, offer, place
+from .reaching import check_reach
 from .signing import NewIds, sign
 from .submitted import Submitted, submitted
 from .tracing import traceparent
@@ -207,10 +208,8 @@ class _Checks:
         self._versions = versions
         self._offered = offered
         self.uploads: set[str] = set()
-        # What the spec reads that was checked last.
-        self._read: list[str] = []
-        # The same data is checked once.
-        self._preflight = functools.cache(preflight)
+        self._read: list[str] = []  # what the spec reads that was checked last
+        self._preflight = functools.cache(preflight)  # the same data is checked once
 
     def check(self, spec: Spec) -> tuple[Spec, str]:
         """The checked spec, its data references made absolute, and its queue."""
@@ -248,8 +247,7 @@ class _Checks:
         labelled: bool = True,
     ) -> str | Data:
         """See `SubmitChecks`."""
-        self._require_upload(data.ref if isinstance(data, Data) else data)
-        self._read.append(data.ref if isinstance(data, Data) else data)
+        self._reads(data.ref if isinstance(data, Data) else data)
         absolute = functools.partial(self._preflight, target=target, features=features, labelled=labelled)
         if isinstance(data, Data):
             return data.model_copy(update={"ref": absolute(data.ref, data.stated)})
@@ -257,16 +255,17 @@ class _Checks:
 
     def file(self, ref: str) -> str:
         """See `SubmitChecks`."""
-        self._require_upload(ref)
-        self._read.append(ref)
+        self._reads(ref)
         return preflight_file(ref)
 
-    def _require_upload(self, ref: str) -> None:
-        """Check that what a reference names was uploaded, if it is one to an upload.
+    def _reads(self, ref: str) -> None:
+        """Note that the spec reads what a reference names, and check that it was uploaded, if it is one to an upload.
 
         Raises:
             _UnknownYet: whether it was is to be looked up first.
         """
+        check_reach(ref)
+        self._read.append(ref)
         if split(ref)[0] == UPLOADS and (whole := parse_upload(ref).whole) not in self.uploads:
             raise _UnknownYet(whole)
 
@@ -292,10 +291,10 @@ class _ScheduledChecks(_Checks):
         labelled: bool = True,  # noqa: ARG002
     ) -> str | Data:
         """See `SubmitChecks`."""
-        self._require_upload(data.ref if isinstance(data, Data) else data)
+        self._reads(data.ref if isinstance(data, Data) else data)
         return data
 
     def file(self, ref: str) -> str:
         """See `SubmitChecks`."""
-        self._require_upload(ref)
+        self._reads(ref)
         return ref

@@ -12,18 +12,20 @@ from starlette.routing import Match, Route
 
 from ..client.aio import AsyncClient
 from ..errors import StokerError
+from ..models.access import Access
 from ..settings import Settings
 from ..version import VERSION
 from . import health, openapi
 from .auth.admission import KEY, Gate
 from .auth.keys import KeyRing
 from .door import Door, Rules
+from .jobs import acting, reading, submitting
 from .oip import Beside, OpenInference
 from .problems import Problem, of_error
 from .routes import state_of
 from .state import State
 
-_TABLES = (openapi.ROUTES,)
+_TABLES = (openapi.ROUTES, submitting.ROUTES, reading.ROUTES, acting.ROUTES)
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -33,7 +35,8 @@ def make_app(settings: Settings, keys: KeyRing) -> tuple[Door, State]:
     Args:
         keys: those that come in.
     """
-    state = State(settings, Gate(keys), AsyncClient(settings=settings))
+    access = Access(settings.data_roots, settings.store_place)
+    state = State(settings, Gate(keys), AsyncClient(settings=settings), access)
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
@@ -50,6 +53,7 @@ def make_app(settings: Settings, keys: KeyRing) -> tuple[Door, State]:
         redoc_url=None,
         lifespan=running,
         redirect_slashes=False,
+        separate_input_output_schemas=False,
         routes=[*health.ROUTES],
     )
     app.state.gateway = state

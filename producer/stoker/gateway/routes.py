@@ -1,6 +1,6 @@
 """How routes are declared: each says what it needs, and asks nothing of a request before its key is admitted."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..client.aio import AsyncClient
+from ..client.reaching import reaching
 from .auth.admission import KEY
 from .auth.keys import ApiKey, Need
 from .bodies import BoundedRequest
@@ -37,7 +38,8 @@ class GuardedRoute(APIRoute):
             bounded = BoundedRequest(request, state.settings.gateway_body_bytes)
             if takes_json:
                 bounded.require_json()
-            return await inner(bounded)
+            with reaching(state.access):
+                return await inner(bounded)
 
         return handle
 
@@ -57,7 +59,7 @@ def needs(need: Need, **extra: object) -> dict[str, Any]:
     return {NEED: need, **extra}
 
 
-def document(model: BaseModel, status: int = 200, **headers: str) -> Response:
+def document(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A model as an answer."""
     return Response(model.model_dump_json(), status, headers, JSON)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ..client.aio import AsyncClient
 from ..errors import StokerError
+from ..models.access import Access
 from ..settings import Settings
 from .auth.admission import Gate
 
@@ -21,12 +22,14 @@ class State:
     Attributes:
         gate: admits requests.
         client: on which everything stands.
+        access: the local files that submits may be checked against.
         ending: whether the gateway takes no more work.
     """
 
     settings: Settings
     gate: Gate
     client: AsyncClient
+    access: Access
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     _known: tuple[float, str] | None = None
     _probing: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -1,0 +1,77 @@
+"""What a key is held to within what its role may: which jobs, models, tenants."""
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+
+from ...client.aio import AsyncClient
+from ...client.async_job import AsyncJob
+from ...errors import JobNotFound, Untrusted
+from ...kinds import Result, Spec, kind_of
+from ...security.roles import check_role, check_scope
+from ...status import JobStatus
+from ...tenants import TENANT
+from ..problems import Problem
+from .keys import ApiKey
+
+_JOB_MODEL = "job:"
+ALL = ("*",)
+
+
+async def require_submits(key: ApiKey, client: AsyncClient, spec: Spec) -> None:
+    """Check that a key may have a job run: its kind, functions, models, aliases, tenant and device.
+
+    Raises:
+        Problem: 403, it may not.
+        JobNotFound: it names a job that the key does not see.
+    """
+    _require(lambda: check_role(key, spec, spec.device))
+    if key.models == ALL and key.tenants == ALL:
+        return
+    for ref in kind_of(spec).models(spec):
+        if ref.startswith(_JOB_MODEL):
+            _, status = await visible(key, client, ref.removeprefix(_JOB_MODEL))
+            require_model(key, status.model)
+
+
+def require_model(key: ApiKey, ref: str) -> None:
+    """Check that a key may have a model, by a reference to it.
+
+    Raises:
+        Problem: 403, it may not.
+    """
+    _require(lambda: check_scope(key, "models", ref.partition("@")[0]))
+
+
+def require_alias(key: ApiKey, alias: str) -> None:
+    """Check that a key may move an alias; raises what `require_model` does."""
+    _require(lambda: check_scope(key, "aliases", alias))
+
+
+def sees(key: ApiKey, status: JobStatus) -> bool:
+    """Whether a job is of a tenant that a key is for."""
+    return sees_tenant(key, status.tags.get(TENANT, ""))
+
+
+def sees_tenant(key: ApiKey, tenant: str) -> bool:
+    """Whether a key is for a tenant; "" is none."""
+    return any(fnmatchcase(tenant, pattern) for pattern in key.tenants)
+
+
+async def visible(key: ApiKey, client: AsyncClient, job_id: str) -> tuple[AsyncJob[Result], JobStatus]:
+    """A job and its status, if a key sees it.
+
+    Raises:
+        JobNotFound: there is none, or it is another tenant's, which is not told apart.
+    """
+    job = await client.job(job_id)
+    status = await job.status()
+    if not sees(key, status):
+        raise JobNotFound(f"no job has the id {job_id!r}: it never existed or its record has expired")
+    return job, status
+
+
+def _require(check: Callable[[], None]) -> None:
+    try:
+        check()
+    except Untrusted as error:
+        raise Problem(403, "Forbidden", error.message) from None

@@ -1,0 +1,167 @@
+"""What can be read of jobs: lists, one, its spec, its result, what it printed, its events."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Header, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ...errors import InvalidArgument, JobCancelled, JobDead, JobFailed, JobPruned, Timeout
+from ...events import JobState
+from ...foresight.eta import Eta
+from ...kinds import Result, Spec
+from ...status import JobStatus
+from ...tenants import TENANT
+from ..auth.keys import ApiKey
+from ..auth.scopes import ALL, sees, visible
+from ..preferences import Prefer, applied, wait_s
+from ..problems import Problem, of_error
+from ..routes import Caller, Client, document, needs, router, state_of
+from ..sse.stream import MEDIA_TYPE, EventStream
+from .documents import JobPage, Lines
+
+ROUTES = router("jobs")
+# A page is looked for in so many of the ledger's, where a key does not see all of it.
+_MOST_LOOKS = 20
+_MOST = 500
+
+Tags = Annotated[list[str] | None, Query(alias="tag", max_length=32, description="NAME=VALUE; all have to fit.")]
+Cursor = Annotated[str | None, Query(description="The `next` of the page before.")]
+
+
+@ROUTES.get("/jobs", operation_id="listJobs", response_model=JobPage, openapi_extra=needs("read"))
+async def list_jobs(
+    client: Client,
+    key: Caller,
+    state: JobState | None = None,
+    kind: str | None = None,
+    model: str | None = None,
+    tags: Tags = None,
+    parent: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    paused: bool = False,
+    limit: Annotated[int, Query(ge=1, le=_MOST)] = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """List jobs, the newest first."""
+    wanted = dict(map(_pair, tags or ()))
+    tenant = _only_tenant(key)
+    if tenant and wanted.setdefault(TENANT, tenant) != tenant:
+        return document(JobPage(jobs=[]))
+    found: list[JobStatus] = []
+    for _ in range(_MOST_LOOKS):
+        page = await client.jobs(
+            state,
+            kind,
+            limit,
+            model=model,
+            tags=wanted,
+            parent=parent,
+            since=since,
+            until=until,
+            paused=paused,
+            before=cursor,
+        )
+        found += [status for status in page if sees(key, status)]
+        cursor = page[-1].id if len(page) == limit else None
+        if cursor is None or len(found) >= limit:
+            break
+    if len(found) > limit:
+        found, cursor = found[:limit], found[limit - 1].id
+    return document(JobPage(jobs=found, next=cursor))
+
+
+@ROUTES.get("/jobs/{job_id}", operation_id="getJob", response_model=JobStatus, openapi_extra=needs("read"))
+async def get(client: Client, key: Caller, job_id: str) -> Response:
+    """The status of a job."""
+    _, status = await visible(key, client, job_id)
+    return document(status, headers={} if status.state.final else {"Retry-After": "1"})
+
+
+@ROUTES.get("/jobs/{job_id}/spec", operation_id="getJobSpec", response_model=Spec, openapi_extra=needs("read"))
+async def get_spec(client: Client, key: Caller, job_id: str) -> Response:
+    """What a job was submitted as, with its data's references made absolute."""
+    job, _ = await visible(key, client, job_id)
+    return document(await job.spec())
+
+
+@ROUTES.get(
+    "/jobs/{job_id}/result",
+    operation_id="getJobResult",
+    response_model=Result,
+    responses={202: {"model": JobStatus, "description": "It has not ended: its status."}},
+    openapi_extra=needs("read"),
+)
+async def get_result(client: Client, key: Caller, job_id: str, prefer: Prefer = None) -> Response:
+    """The result of a job that has succeeded; 409 with its reason for one that has ended otherwise."""
+    job, _ = await visible(key, client, job_id)
+    seconds = wait_s(prefer)
+    try:
+        result = await job.result(seconds or 0)
+    except Timeout:
+        headers = {"Retry-After": "1", "Location": f"/v1/jobs/{job_id}", **applied(seconds)}
+        return document(await job.status(), 202, headers)
+    except (JobFailed, JobCancelled, JobDead, JobPruned) as error:
+        fields = {"state": str(await job.state()), "traceback": error.traceback}
+        told = of_error(error)
+        raise Problem(told.status_code, told.code, told.detail, fields=fields) from None
+    return document(result, headers=applied(seconds))
+
+
+@ROUTES.get("/jobs/{job_id}/logs", operation_id="getJobLogs", response_model=Lines, openapi_extra=needs("read"))
+async def get_logs(client: Client, key: Caller, job_id: str) -> Response:
+    """What a job has printed and logged so far, in all its attempts."""
+    job, _ = await visible(key, client, job_id)
+    return document(Lines(lines=await job.logs()))
+
+
+@ROUTES.get("/jobs/{job_id}/eta", operation_id="getJobEta", response_model=Eta, openapi_extra=needs("read"))
+async def get_eta(client: Client, key: Caller, job_id: str) -> Response:
+    """When a job will start and end, as far as that can be foreseen."""
+    job, _ = await visible(key, client, job_id)
+    return document(await job.eta())
+
+
+@ROUTES.get(
+    "/jobs/{job_id}/events",
+    operation_id="followJob",
+    status_code=200,
+    response_class=EventStream,
+    responses={200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}, "description": "Server-sent events."}},
+    openapi_extra=needs("read"),
+)
+async def follow(
+    request: Request,
+    client: Client,
+    key: Caller,
+    job_id: str,
+    after: Annotated[str | None, Query(description="The id of the event to start after.")] = None,
+    last_event_id: Annotated[str | None, Header(description="The same; browsers send it themselves.")] = None,
+) -> Response:
+    """Follow a job's events, from the first or behind one of them, until it has ended.
+
+    Each has its position as `id`, its type as `event`, and its fields as JSON in `data`; the last is `finished`.
+    """
+    job, _ = await visible(key, client, job_id)
+    events = job.events(last_event_id or after)
+    state = state_of(request)
+    counted = state.gate.stream(key)
+    counted.__enter__()
+    return EventStream(events, counted, state.ending)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise InvalidArgument("a tag is NAME=VALUE, such as tag=tenant=research")
+    return name, value
+
+
+def _only_tenant(key: ApiKey) -> str:
+    """The only tenant that a key is for; "" if it may be for several."""
+    if key.tenants == ALL or len(key.tenants) != 1:
+        return ""
+    [pattern] = key.tenants
+    return "" if set(pattern) & set("*?[") else pattern
