@@ -90,6 +90,24 @@ def secrets_folder() -> Path | None:
     return Path(folder) if folder else None
 
 
+def sources() -> object:
+    """All that settings come from besides arguments, as it is now: it equals what it was as long as they are the same.
+
+    To compare it takes far less than to read and check all settings.
+    """
+    folder = secrets_folder()
+    files = [config_file(), *(sorted(folder.iterdir()) if folder else ())]
+    return dict(os.environ), {path: _content(path) for path in files}
+
+
+def _content(path: Path) -> bytes | None:
+    """A file's content; None if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
 def config_file() -> Path:
     """The path of the settings file, which need not exist."""
     return Path(os.environ.get(_CONFIG) or "stoker.toml").expanduser().absolute()

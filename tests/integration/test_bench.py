@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from bench.checkouts import Checkout
 
+from .. import preloaded
 from ..conftest import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_a_benchmark_that_needs_no_worker_writes_its_figures_down(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "bench", "submit", "--quick", "--peers", "stoker", "--results", str(tmp_path)]
+    command = [preloaded.python(), "-m", "bench", "submit", "--quick", "--peers", "stoker", "--results", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     cases = json.loads((tmp_path / "submit.json").read_text())["figures"]["cases"]
@@ -67,7 +68,7 @@ def test_a_checkout_to_compare_with_is_imported_from_its_own_copy(tmp_path: Path
 
 
 def test_what_is_neither_a_revision_nor_a_checkout_is_refused() -> None:
-    command = [sys.executable, "-m", "bench", "submit", "--against", "no-such-revision"]
+    command = [preloaded.python(), "-m", "bench", "submit", "--against", "no-such-revision"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "'no-such-revision' is neither a revision of this repository nor a checkout's folder" in done.stderr
@@ -83,7 +84,7 @@ def test_every_benchmark_has_its_place_in_the_page() -> None:
 
 
 def test_a_benchmark_that_does_not_exist_is_refused_with_the_names_of_those_that_do() -> None:
-    done = subprocess.run([sys.executable, "-m", "bench", "speed"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([preloaded.python(), "-m", "bench", "speed"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "there is no benchmark 'speed'" in done.stderr
     assert "inference" in done.stderr

@@ -15,6 +15,7 @@ import pytest
 from stoker_workers.node.agent import NoDevice, device_workers
 from stoker_workers.node.machine import Gpu, GpuLoad
 
+from .. import preloaded
 from ..conftest import PATIENCE_S, Eventually
 
 # A worker that tells what it was started with, and then waits; every SIGTERM is told, the third ends it.
@@ -203,8 +204,10 @@ def test_a_node_with_two_gpus_starts_a_pinned_worker_for_each(nvml: dict[str, st
 def test_a_worker_whose_gpu_tensorflow_does_not_see_says_so_and_is_not_tried_again(
     nvml: dict[str, str], redis_url: str
 ) -> None:
+    # Only a process that starts with that environment finds the library; the agent's worker has no need to.
+    run = "import runpy, sys; sys.executable = sys.argv.pop(1); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
     ended = subprocess.run(
-        [sys.executable, "-m", "stoker_workers.node", "--device", "gpu:1"],
+        [sys.executable, "-c", run, preloaded.python(), "stoker_workers.node", "--device", "gpu:1"],
         env=nvml | {"STOKER_REDIS_URL": redis_url},
         capture_output=True,
         text=True,

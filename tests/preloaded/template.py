@@ -105,7 +105,10 @@ def _status(program: Callable[[], object]) -> int:
     try:
         program()
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+        return 1
     except BaseException:  # noqa: BLE001  # the process's edge
         traceback.print_exc()
         return 1

@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 from types import FrameType
 
-from stoker import lanes
+from stoker import lanes, origins
 from stoker.access.loading import load_missing
 from stoker.ledger import approvals, damage, intake, quotas, routes, upkeep
 from stoker.local import redis_url_of
@@ -62,6 +62,7 @@ class Controller:
 
     def __init__(self, settings: Settings, redis_url: str) -> None:
         self._settings = settings
+        self._sources: object = None
         self._connection = WatchedConnection.open(settings, redis_url)
         self._results = ResultMirror(settings, self._connection)
         self._store = Store(settings.store_place)
@@ -138,9 +139,13 @@ class Controller:
 
     def _follow_settings(self) -> None:
         """Follow the settings of tenants, fleets and retention; all others hold until the controller starts again."""
+        if (sources := origins.sources()) == self._sources:
+            return
         now = Settings()
         followed = [name for name in FOLLOWED if self._settings.origin(name) != "argument"]
         self._settings = self._settings.model_copy(update={name: getattr(now, name) for name in followed})
+        # Not before: what is invalid is refused again and again.
+        self._sources = sources
 
     def _set_quotas(self) -> None:
         if self._connection.run(quotas.set_quotas(self._settings.tenants, self._settings.ageing_s)):
