@@ -67,10 +67,23 @@ def _few_steps_are_not_traced() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _graphs_stay_as_they_are_traced() -> None:
+    """To rewrite a graph for speed takes longer than a test computes with it; in running workers each is rewritten."""
+    _let_graphs_be_rewritten(allowed=False)
+
+
+def _let_graphs_be_rewritten(*, allowed: bool) -> None:
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not allowed})
+
+
 @pytest.fixture
-def graphs_traced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of how a training computes: others' few steps are not traced."""
+def graphs_traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """For tests of how a training computes: others' few steps are not traced, and no graph of theirs is rewritten."""
     monkeypatch.setattr(BriefTrainer, "few", 0)
+    _let_graphs_be_rewritten(allowed=True)
+    yield
+    _let_graphs_be_rewritten(allowed=False)
 
 
 @pytest.fixture

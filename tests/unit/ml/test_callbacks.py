@@ -17,8 +17,8 @@ from stoker_workers import Run
 from stoker_workers.callbacks import Stoker
 from stoker_workers.ml.run import Stopped, StopRequest
 
-EPOCHS, ROWS, BATCH = 3, 100, 16
-BATCHES = 7
+EPOCHS, ROWS, BATCH = 3, 60, 16
+BATCHES = 4
 random = np.random.default_rng(0)
 X = random.normal(size=(ROWS, 8)).astype(np.float32)
 Y = (X.sum(axis=1) > 0).astype(np.float32)
@@ -55,6 +55,10 @@ def model(**compiled: Any) -> keras.Model:
     return built
 
 
+GRAPH = {"run_eagerly": False}
+"""As most fits are."""
+
+
 def fit(run: Run, *data: Any, others: Any = (), compiled: Any = None, **how: Any) -> Ended:
     keras.utils.set_random_seed(run.seed)
     built = model(**(compiled or {}))
@@ -66,16 +70,23 @@ def in_order(run: Run) -> Ended:
     return fit(run, X, Y, shuffle=False, batch_size=BATCH)
 
 
-def shuffled(run: Run) -> Ended:
-    """As a graph, as most fits are."""
-    return fit(run, X, Y, batch_size=BATCH, validation_split=0.2, compiled={"run_eagerly": False})
+def shuffled(run: Run, **compiled: Any) -> Ended:
+    return fit(run, X, Y, batch_size=BATCH, validation_split=0.2, compiled=compiled)
 
 
-def piped(run: Run) -> Ended:
+def shuffled_as_graph(run: Run) -> Ended:
+    return shuffled(run, **GRAPH)
+
+
+def piped(run: Run, **compiled: Any) -> Ended:
     """A data set with an order of its own for each epoch, several steps a call, and a validation now and then."""
     rows = tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(ROWS, seed=3).batch(BATCH).prefetch(2)
-    compiled = {"steps_per_execution": 2, "run_eagerly": False}
+    compiled = {"steps_per_execution": 2, **compiled}
     return fit(run, rows, validation_data=(X, Y), validation_freq=2, shuffle=False, compiled=compiled)
+
+
+def piped_as_graph(run: Run) -> Ended:
+    return piped(run, **GRAPH)
 
 
 def endless() -> Any:
@@ -116,20 +127,20 @@ def after(looks: int, reason: StopRequest = "drain") -> Callable[[], StopRequest
 
 
 # At the last batch of an epoch or within its validation, right behind it, within another.
-AGAIN_AND_AGAIN = (6, 1, 4)
+AGAIN_AND_AGAIN = (3, 1, 2)
 AGAIN = AGAIN_AND_AGAIN[:2]
-# Within the second epoch or its validation.
-ONCE = (9,)
 
 
 @pytest.mark.parametrize(
     ("train", "stops"),
     [
         (shuffled, AGAIN),
-        *((each, ONCE) for each in (piped, generated_and_watched)),
+        # Within the second epoch.
+        (piped_as_graph, (4,)),
+        (generated_and_watched, (9,)),
         *(
             pytest.param(each, AGAIN_AND_AGAIN, marks=pytest.mark.slow)
-            for each in (shuffled, piped, generated, watched)
+            for each in (shuffled_as_graph, piped_as_graph, generated, watched)
         ),
     ],
 )
@@ -193,14 +204,14 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a fit has left that was stopped."""
     folder = tmp_path_factory.mktemp("left")
     with pytest.raises(Stopped):
-        in_order(Run.local(folder, stop_requested=after(9)))
+        in_order(Run.local(folder, stop_requested=after(6)))
     return folder
 
 
 @pytest.mark.parametrize(
     ("resume", "told"),
     [
-        (lambda run: fit(run, X[:50], Y[:50], shuffle=False, batch_size=BATCH), "the same data and epochs"),
+        (lambda run: fit(run, X[:40], Y[:40], shuffle=False, batch_size=BATCH), "the same data and epochs"),
         (
             lambda run: fit(run, X, Y, shuffle=False, batch_size=BATCH, compiled={"weighted_metrics": ["mae"]}),
             "metrics",
