@@ -33,8 +33,9 @@ from stoker_workers.ml.tuning import results
 
 StopRequested = Callable[[], Literal["cancel", "drain"] | None]
 
-# What `assert_resumes` goes on from.
+# What `assert_resumes` goes on from; for trainings of few steps, so few that none is traced: `VERY_OFTEN`.
 OFTEN = Checkpoints(steps=5, seconds=None, keep=100)
+VERY_OFTEN = Checkpoints(steps=2, seconds=None, keep=100)
 # So small a rate that nothing is learned: what the new version is shows what it has kept.
 STILL = Optimizer(name="sgd", learning_rate=1e-12)
 
@@ -60,10 +61,36 @@ class BriefTrainer(Trainer):
             tf.config.run_functions_eagerly(before)
 
 
+_step_of_keras = keras.optimizers.Adam.update_step
+
+
+def _step_of_tensorflow(
+    adam: keras.optimizers.Adam, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
+) -> None:
+    """Adam's step for a variable: TensorFlow has one operation for it, and Keras has twenty, most of a small step."""
+    if not tf.executing_eagerly() or adam.amsgrad or not tf.is_tensor(gradient) or variable.dtype != tf.float32:
+        _step_of_keras(adam, gradient, variable, learning_rate)
+        return
+    place, step = adam._get_variable_index(variable), float(adam.iterations.numpy()) + 1  # as Keras'
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=adam._momentums[place].value.handle,
+        v=adam._velocities[place].value.handle,
+        beta1_power=adam.beta_1**step,
+        beta2_power=adam.beta_2**step,
+        lr=learning_rate,
+        beta1=adam.beta_1,
+        beta2=adam.beta_2,
+        epsilon=adam.epsilon,
+        grad=gradient,
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _few_steps_are_not_traced() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "Trainer", BriefTrainer)
+        patch.setattr(keras.optimizers.Adam, "update_step", _step_of_tensorflow)
         yield
 
 
@@ -209,7 +236,7 @@ def assert_goes_on(version: ModelVersion, data: str | None, run: Run, **fields: 
         data: None where `fields` adds some to the version's.
         run: of the version.
     """
-    fields = {"model": "next", "init_from": version.ref, "optimizer": STILL, "epochs": 1, **fields}
+    fields = {"model": "next", "init_from": version.ref, "optimizer": STILL, "epochs": 1, "batch_size": 256, **fields}
     job = Train.model_validate(fields if data is None else {"data": data, **fields})
     outcome = train(job, run)
     after = manifest_of(outcome)
@@ -225,7 +252,7 @@ def assert_resumes(job: Train, undisturbed: Outcome, events: Sequence[Event], ru
     """A training ends bitwise the same if it is lost some steps before its end, and goes on from a checkpoint.
 
     Args:
-        job: saves checkpoints `OFTEN`.
+        job: saves checkpoints `OFTEN`, or `VERY_OFTEN`.
         undisturbed: its outcome.
         events: what it has told.
     """

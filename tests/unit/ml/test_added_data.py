@@ -23,7 +23,7 @@ from stoker_workers.ml.preprocessing.split import HELD_OUT, ExactSplit, NotedSpl
 from stoker_workers.ml.run import Outcome, Run
 from stoker_workers.ml.training import dataset
 
-from .conftest import OFTEN, STILL, assert_resumes, manifest_of
+from .conftest import STILL, VERY_OFTEN, assert_resumes, manifest_of
 
 OpenRun = Callable[..., Run]
 LABELS = ("no", "yes")
@@ -65,13 +65,12 @@ def first(path: Path, run: Run, **fields: Any) -> ModelVersion:
         "architecture": MLP(hidden=(4,)),
         "features": ("zip", "size", "note"),
     }
-    return version_of(train(Train(**{**spec, "epochs": 1, "seed": 1, **fields}), run), 1)
+    return version_of(train(Train(**{**spec, "epochs": 1, "batch_size": 40, "seed": 1, **fields}), run), 1)
 
 
 def adding(ref: Any, number: int = 1, **fields: Any) -> Train:
-    return Train(
-        **{"model": "first", "init_from": f"first@{number}", "add_data": ref, "optimizer": STILL, "epochs": 1, **fields}
-    )
+    usual = {"init_from": f"first@{number}", "optimizer": STILL, "epochs": 1, "batch_size": 60}
+    return Train(**{"model": "first", "add_data": ref, **usual, **fields})
 
 
 def validated(of: ModelVersion) -> dict[str, float]:
@@ -120,7 +119,7 @@ def test_data_are_added_again_and_again_and_each_version_names_all_with_how_they
     second = version_of(train(adding(data(table(tmp_path / "b.csv", 30, seed=1))), open_run(before)), 2)
     lines = [{"zip": "3", "size": 0.5, "note": "good old thing", "sold": "yes"}] * 9
     (tmp_path / "c.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    job = adding(str(tmp_path / "c.jsonl"), 2, optimizer="adam", epochs=3, seed=2, batch_size=8, checkpoint=OFTEN)
+    job = adding(str(tmp_path / "c.jsonl"), 2, optimizer="adam", epochs=2, seed=2, batch_size=40, checkpoint=VERY_OFTEN)
     run = open_run(second)
     events.clear()
     outcome = train(job, run)

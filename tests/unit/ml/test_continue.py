@@ -20,7 +20,7 @@ from stoker_workers.kinds.train import run as train
 from stoker_workers.ml.prediction.loading import load_saved
 from stoker_workers.ml.run import Outcome, Run
 
-from .conftest import OFTEN, STILL, assert_resumes, manifest_of
+from .conftest import STILL, VERY_OFTEN, assert_resumes, manifest_of
 
 COLOURS = ("red", "green", "blue")
 # Of each job but one: to prepare dates and texts takes longer to trace than the network.
@@ -71,7 +71,7 @@ def start(open_run: Callable[..., Run]) -> Callable[..., ModelVersion]:
 
     def start(**fields: Any) -> ModelVersion:
         keras.utils.clear_session()  # as a process that trains one model names its layers
-        fields = {"epochs": 1, "seed": 1, "validation_split": 0, **fields}
+        fields = {"epochs": 1, "batch_size": 80, "seed": 1, "validation_split": 0, **fields}
         return version_of(train(Train(model="first", **fields), open_run()))
 
     return start
@@ -134,10 +134,9 @@ def test_it_goes_on_learning_from_where_it_was_with_layers_frozen_and_ends_the_s
         data=str(new),
         init_from="first@1",
         freeze="dense",
-        epochs=3,
-        batch_size=8,
+        epochs=2,
         seed=3,
-        checkpoint=OFTEN,
+        checkpoint=VERY_OFTEN,
     )
     outcome = train(job, run)
     assert "goes on from first@1" in said(events)
