@@ -68,7 +68,8 @@ def _step_of_tensorflow(
     adam: keras.optimizers.Adam, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
 ) -> None:
     """Adam's step for a variable: TensorFlow has one operation for it, and Keras has twenty, most of a small step."""
-    if not tf.executing_eagerly() or adam.amsgrad or not tf.is_tensor(gradient) or variable.dtype != tf.float32:
+    is_dense = not isinstance(gradient, tf.IndexedSlices) and variable.dtype == tf.float32
+    if adam.amsgrad or not is_dense or not tf.executing_eagerly():
         _step_of_keras(adam, gradient, variable, learning_rate)
         return
     place, step = adam._get_variable_index(variable), float(adam.iterations.numpy()) + 1  # as Keras'
