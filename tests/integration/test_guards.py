@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import redis
 
 import stoker
 from stoker.ledger import alarms, counters, guards, model_changes
@@ -172,3 +173,18 @@ def test_each_call_that_sends_requests_is_counted(client: stoker.Client) -> None
 
     with pytest.raises(stoker.TooManyRequests, match="try again in"):
         asyncio.run(asked())
+
+
+def test_a_guard_that_cannot_be_read_lets_nothing_through(
+    served: Served, eventually: Eventually, redis_url: str
+) -> None:
+    with redis.Redis.from_url(redis_url) as server:
+        server.hset("stoker:guards", "digits", '{"ranges":{"x":"no bounds"}}')
+
+    def is_refused() -> bool:
+        [future] = served.send([1.0])
+        return "the guard of digits cannot be read, so requests are refused" in str(future.exception())
+
+    eventually(is_refused)
+    served.models.run(guards.drop("digits"))
+    eventually(lambda: served.send([1.0])[0].exception() is None)

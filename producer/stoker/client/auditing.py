@@ -30,10 +30,12 @@ class AuditCalls(Calls):
     def verify_audit(self) -> AuditReport:
         """Check that the sealed audit is as it was sealed, and all there. It is read as a whole.
 
+        Where `trusted_keys` is set, a controller among them must have signed all of it.
+
         Raises:
             Unavailable: Redis or the store cannot be reached.
         """
-        return verifying.verify(self.settings.store, self._run(audit.sealed()))
+        return verifying.verify(self.settings.store, self._run(audit.sealed()), self._signatures.trust)
 
 
 class AsyncAuditCalls(AsyncCalls):
@@ -48,7 +50,9 @@ class AsyncAuditCalls(AsyncCalls):
 
     async def verify_audit(self) -> AuditReport:
         """See `Client.verify_audit`."""
-        return await asyncio.to_thread(verifying.verify, self.settings.store, await self._run(audit.sealed()))
+        return await asyncio.to_thread(
+            verifying.verify, self.settings.store, await self._run(audit.sealed()), self._signatures.trust
+        )
 
 
 def _newest(limit: int, tenant: str | None, store_url: str) -> Steps[list[AuditEntry]]:

@@ -54,13 +54,16 @@ def _put(model: object, guard: object) -> Steps[Guarded]:
         return Guarded(model=name)
     if not isinstance(guard, Guard):
         raise InvalidArgument(f"a guard is a stoker.Guard, got {short(guard)}")
-    version: ModelVersion = yield registry.resolve(name)
-    if unknown := guard.unknown(version.signature):
-        known = ", ".join(names_of(version.signature.inputs)[:20])
-        raise InvalidArgument(
-            f"{version.ref} takes no {', '.join(unknown)} of that type: ranges are of numbers, categories of texts; it "
-            f"takes {known}"
-        )
+    champion: ModelVersion = yield registry.resolve(name)
+    versions: list[ModelVersion] = yield registry.versions()
+    # All that answer to some alias: a canary's requests are held against it, too.
+    for version in (champion, *(each for each in versions if each.name == name and each.aliases)):
+        if unknown := guard.unknown(version.signature):
+            known = ", ".join(names_of(version.signature.inputs)[:20])
+            raise InvalidArgument(
+                f"{version.ref} takes no {', '.join(unknown)} of that type: ranges are of numbers, categories of "
+                f"texts; it takes {known}"
+            )
     yield guards.put(name, guard)
     return (yield from guards.guarded(name, 1))
 

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
+from ..errors import InvalidJob
 from ..models.guard import Guard
 from ..redis.calls import Call, Steps, Word
 from .keys import key
@@ -65,14 +65,24 @@ def drop(model: str) -> Call[bool]:
 
 
 def of(model: str) -> Call[Guard | None]:
-    """The guard of a model; None if it has none."""
+    """The guard of a model; None if it has none.
+
+    Raises:
+        InvalidJob: it has one that cannot be read, so that nothing can be held against it.
+    """
 
     def decode(answer: bytes | None) -> Guard | None:
-        # What a later version can ask for besides is not looked at; all the rest is.
-        with suppress(ValidationError):
-            fields = _FIELDS.validate_json(answer or b"")
+        if answer is None:
+            return None
+        try:
+            # What a later version can ask for besides is not looked at; all the rest is.
+            fields = _FIELDS.validate_json(answer)
             return Guard.model_validate({name: fields[name] for name in fields.keys() & Guard.model_fields.keys()})
-        return None
+        except ValidationError:
+            raise InvalidJob(
+                f"the guard of {model} cannot be read, so requests are refused: something else than Stoker has written "
+                f"to {key('guards', model)}, or a newer version; set it again, or `stoker models guard {model} --drop`"
+            ) from None
 
     return Call(("HGET", key("guards"), model), decode)
 

@@ -69,6 +69,10 @@ class Guard(BaseModel):
 
     def flaws(self, signature: Signature, tensors: Tensors) -> Iterator[Flaw]:
         """What is wrong with the rows of a request, the first of each check; nothing if all is well."""
+        if unknown := self.unknown(signature):
+            # Another version than the guard was written for: what cannot be checked is refused.
+            yield 0, f"this version takes no {', '.join(unknown)} of that type, which the guard is about"
+            return
         arrays = _by_name(signature.inputs, tensors)
         for spec in signature.inputs:
             array = arrays.get(spec.name)

@@ -25,7 +25,7 @@ from .keys import key_id, public_bytes
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-What = Literal["job", "result", "failure", "model", "checkpoint", "schedule"]
+What = Literal["job", "result", "failure", "model", "checkpoint", "schedule", "audit"]
 SIGNED = "signed"
 """The field of a document that holds what a key says of it."""
 # So that a signature of something else is none of ours.
@@ -43,7 +43,7 @@ class Statement(BaseModel):
         by: the id of the key.
         at: when, in seconds since 1970.
         about: its id: of a result, a failure or a checkpoint that of its job; the exact reference of a model's
-            version; the name of a schedule; "" for jobs.
+            version; the name of a schedule; the tenant of an audit; "" for jobs.
         digest: SHA-256, see above; "" for jobs.
         jobs: of jobs, the id of the first of those that share a spec, the digest of that, and how many share it: see
             `nth`.

@@ -24,6 +24,7 @@ _HOW: Mapping[What, str] = {
     "failure": "its worker needs a STOKER_SIGNING_KEY of the role worker",
     "model": "its worker needs a STOKER_SIGNING_KEY of the role worker; train or import it again",
     "checkpoint": "its worker needs a STOKER_SIGNING_KEY of the role worker",
+    "audit": "its controller needs a STOKER_SIGNING_KEY of the role controller",
 }
 
 
@@ -35,8 +36,9 @@ _MAY_SIGN: Mapping[What, tuple[Role, ...]] = {
     "failure": ("worker",),
     "model": ("worker",),
     "checkpoint": ("worker",),
+    "audit": ("controller",),
 }
-_MADE: tuple[What, ...] = ("result", "failure", "model", "checkpoint")
+_MADE: tuple[What, ...] = ("result", "failure", "model", "checkpoint", "audit")
 
 
 @dataclass(frozen=True)

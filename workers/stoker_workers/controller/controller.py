@@ -68,7 +68,7 @@ class Controller:
         self._store = Store(settings.store_place)
         leftovers = LeftoverSearch(self._store, self._connection, removes=settings.remove_leftovers)
         self._scaler = FleetScaler(settings, self._connection, redis_url)
-        self._sealer = Sealer(settings.store, self._connection)
+        self._sealer = Sealer(settings.store, self._connection, signatures_of(settings).signer)
         self._looked_up_to, self._rests_until = "0", 0.0
         starting = Schedules(self._connection, signatures=signatures_of(settings))
         by_thread = {

@@ -1,6 +1,7 @@
 """The gate of a lane: it holds requests and answers against the guard of the model, if that has one."""
 
 import json
+import logging
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from stoker.redis.connection import Connection
 
 from .model import Response
 
+_log = logging.getLogger(__name__)
 _ASK_EVERY_S = 1.0
 # Rows that are noted a second; all are counted.
 _MOST_A_SECOND = 32
@@ -33,6 +35,8 @@ class Gate:
         self._connection = connection
         self._model = ref.partition("@")[0]
         self._guard: Guard | None = None
+        # Why nothing can be held against the guard.
+        self._flaw: InvalidJob | None = None
         self._asked_at = float("-inf")
         self._counts: Counter[str] = Counter()
         self._rows: list[RefusedRow] = []
@@ -42,7 +46,12 @@ class Gate:
         now = time.monotonic()
         if now - self._asked_at >= _ASK_EVERY_S:
             self._asked_at = now
-            self._guard = self._connection.run(guards.of(self._model))
+            try:
+                self._guard, self._flaw = self._connection.run(guards.of(self._model)), None
+            except InvalidJob as error:
+                if self._flaw is None:
+                    _log.error("%s", error.message)
+                self._flaw = error
             self.send()
 
     def send(self) -> None:
@@ -55,10 +64,12 @@ class Gate:
     @property
     def is_guarded(self) -> bool:
         """Whether the model has a guard."""
-        return self._guard is not None
+        return self._guard is not None or self._flaw is not None
 
     def refusal(self, version: ModelVersion, request: bytes) -> StokerError | None:
         """Why a request is refused; None if it is not."""
+        if self._flaw:
+            return self._flaw
         if self._guard is None:
             return None
         try:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ...errors import Untrusted
+from ..signing import Signer
+from ..trust import Trust
 from . import AuditEntry
 
 NOTHING = "0" * 64
@@ -62,9 +65,12 @@ class Line(AuditEntry):
 
     Attributes:
         before: the SHA-256 of the line before it.
+        signed: what the controller has signed that has sealed it and all before it: the digest of the line without
+            this; "" for all but the last line of a file, and where the controller has no key.
     """
 
     before: str
+    signed: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,15 +91,27 @@ def digest(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-def chained(entries: Sequence[AuditEntry], head: Head) -> Batch:
-    """Entries as the next lines of a chain."""
+def chained(entries: Sequence[AuditEntry], head: Head, signer: Signer | None = None) -> Batch:
+    """Entries of one tenant as the next lines of its chain, the last one signed."""
     lines = []
     for entry in entries:
         fields = entry.model_dump(mode="json") | {"number": head.number + 1, "before": head.digest}
-        line = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+        line = _written(fields)
+        if signer and entry is entries[-1]:
+            line = _written(fields | {"signed": signer.sign("audit", entry.tenant, digest(line))})
         lines.append(line)
         head = Head(number=head.number + 1, digest=digest(line))
     return Batch(tuple(lines), head)
+
+
+def _written(fields: dict[str, object]) -> bytes:
+    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _without_signature(line: bytes) -> bytes:
+    fields = json.loads(line)
+    del fields["signed"]
+    return _written(fields)
 
 
 def continues(batch: Sequence[bytes], head: Head) -> bool:
@@ -121,11 +139,15 @@ class Check:
     """Walks along a chain and notes where it is not as it was sealed.
 
     Attributes:
+        trust: whose signatures are believed; None to look at none.
         head: how far it has come.
+        signed: the last entry with a signature that is believed, which vouches for all before it; 0 for none.
         flaws: by the number of the entry; only the first of each.
     """
 
     tenant: str
+    trust: Trust | None = None
+    signed: int = 0
     head: Head = field(default_factory=Head)
     flaws: dict[int, AuditFlaw] = field(default_factory=dict)
 
@@ -138,7 +160,10 @@ class Check:
             self._note(self.head.number, "was changed: it is not what its file was named after")
 
     def end(self, known: Head | None) -> None:
-        """Compare the end with what Redis knows of it."""
+        """Compare the end with what Redis knows of it, and with what is signed."""
+        if self.trust and self.signed < self.head.number:
+            many = f"and those up to {self.head.number} are" if self.signed + 1 < self.head.number else "is"
+            self._note(self.signed + 1, f"{many} signed by no controller that is trusted")
         if known is None or known.number < self.head.number:
             return
         if known.number > self.head.number:
@@ -161,6 +186,15 @@ class Check:
             elif line.before != self.head.digest:
                 self._note(self.head.number, "was changed: the entry after it was sealed upon another one")
             self.head = Head(number=line.number, digest=digest(raw))
+            if self.trust and line.signed:
+                self._check_signature(self.trust, line, raw)
+
+    def _check_signature(self, trust: Trust, line: Line, raw: bytes) -> None:
+        try:
+            trust.check_file("audit", self.tenant, digest(_without_signature(raw)), line.signed)
+            self.signed = self.head.number
+        except Untrusted as error:
+            self._note(self.head.number, f"has a wrong signature: {error.message}")
 
     def _note_missing(self, first: int, last: int, where: str) -> None:
         many = f" and those up to {last} are" if last > first else " is"

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from ...redis.connection import Connection
+from ..signing import Signer
 from . import LOST, AuditEntry, Journal, Unsealed, chain, in_order, look, place_of, seal
 from .chain import Head
 from .sealed_files import SealedFiles, folder_of
@@ -27,11 +28,15 @@ class Sealer:
     """Seals what was noted; each `step` all that there is.
 
     Two may run at the same moment: one of them finds that the other was first, and begins anew.
+
+    Args:
+        signer: signs the end of each batch, or nobody does.
     """
 
-    def __init__(self, store_url: str, connection: Connection) -> None:
+    def __init__(self, store_url: str, connection: Connection, signer: Signer | None = None) -> None:
         self._files = SealedFiles(store_url)
         self._connection = connection
+        self._signer = signer
         # By tenant, the end of its chain in the store. Where Redis knows of another one, as after it came back from an
         # older state of its own, the store is read.
         self._ends: dict[str, Head] = {}
@@ -76,7 +81,7 @@ class Sealer:
                 done |= {(entry.user, entry.id) for entry in chain.entries_of(lines) if entry.id}
                 last = chain.parsed(lines[-1])
                 head = Head(number=last.number if last and last.number else head.number, digest=chain.digest(lines[-1]))
-        batch = chain.chained([entry for entry in entries if (entry.user, entry.id) not in done], head)
+        batch = chain.chained([entry for entry in entries if (entry.user, entry.id) not in done], head, self._signer)
         if batch.lines:
             self._files.write(tenant, batch)
         self._ends[tenant] = batch.head

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from ..trust import Trust
 from . import LOST, AuditEntry, chain
 from .chain import AuditFlaw, Check, Head
 from .sealed_files import SealedFiles, folder_of
@@ -31,11 +32,12 @@ class AuditReport(BaseModel):
         return not self.flaws and not self.lost
 
 
-def verify(store_url: str, sealed: Mapping[str, str]) -> AuditReport:
+def verify(store_url: str, sealed: Mapping[str, str], trust: Trust | None = None) -> AuditReport:
     """Check all chains of a store.
 
     Args:
         sealed: what Redis knows: see `audit.sealed`.
+        trust: whose signatures are believed; None to look at none.
 
     Raises:
         DependencyUnavailable: the store is away.
@@ -49,7 +51,7 @@ def verify(store_url: str, sealed: Mapping[str, str]) -> AuditReport:
     lost: list[AuditEntry] = []
     folders = {folder_of(tenant): tenant for tenant in known}
     for folder in sorted({*files.folders(), *folders}):
-        check = Check(folders.get(folder, ""))
+        check = Check(folders.get(folder, ""), trust)
         for name, lines in _in_chain(files, folder, known.get(check.tenant)):
             entries = list(chain.entries_of(lines))
             check.tenant = check.tenant or next((entry.tenant for entry in entries), "")
