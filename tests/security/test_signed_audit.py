@@ -30,7 +30,7 @@ def signer_of(parties: Parties, key: str) -> Signer:
 
 
 def flaws(parties: Parties, store: Path) -> dict[int, str]:
-    settings = parties.settings().model_copy(update={"store": str(store)})
+    settings = parties.settings(store_url=str(store))
     with stoker.Client(settings=settings) as client:
         return {flaw.number: flaw.flaw for flaw in client.verify_audit().flaws if flaw.tenant == "research"}
 

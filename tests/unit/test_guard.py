@@ -103,4 +103,6 @@ def test_a_guard_of_a_later_version_holds_as_far_as_it_is_understood() -> None:
     read = guards.of("credit").decode
     assert read(b'{"most_rows":3,"colours":["red"]}') == stoker.Guard(most_rows=3)
     assert read(None) is None
-    assert read(b"[]") is None
+    for junk in (b"", b"[]", b'{"most_rows":"many"}'):
+        with pytest.raises(stoker.InvalidJob, match="the guard of credit cannot be read, so requests are refused"):
+            read(junk)

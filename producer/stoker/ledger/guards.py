@@ -81,7 +81,7 @@ def of(model: str) -> Call[Guard | None]:
         except ValidationError:
             raise InvalidJob(
                 f"the guard of {model} cannot be read, so requests are refused: something else than Stoker has written "
-                f"to {key('guards', model)}, or a newer version; set it again, or `stoker models guard {model} --drop`"
+                f"to {key('guards')}, or a newer version; set it again, or `stoker models guard {model} --drop`"
             ) from None
 
     return Call(("HGET", key("guards"), model), decode)
