@@ -54,6 +54,8 @@ HOSTILE: tuple[Any, ...] = (
     ),
 )
 _DEEP = 2_000
+_LONGEST = 2_000
+SEED = 20261
 
 
 def mutated(document: Any, rng: random.Random) -> Any:
@@ -140,7 +142,7 @@ def _wrap(document: Any, rng: random.Random) -> Any:
     if places := _places(document):
         here, key = rng.choice(places)
         inner = here[key]
-        for _ in range(rng.choice((1, 2, 300))):
+        for _ in range(rng.choice((1, 2, 200))):
             inner = [inner] if rng.random() < 0.5 else {"config": inner}
         here[key] = inner
     return document
@@ -155,3 +157,21 @@ def _swap(document: Any, rng: random.Random) -> Any:
 
 
 _CHANGES: tuple[Callable[[Any, random.Random], Any], ...] = (_replace, _replace, _remove, _add, _wrap, _swap)
+
+
+def is_clear(message: str) -> bool:
+    """Whether a message is one for people: short lines without what they would not read."""
+    return (
+        bool(message.strip()) and len(message) <= _LONGEST and "Traceback" not in message and "pydantic" not in message
+    )
+
+
+def tried(sort: Callable[[random.Random], None], count: int) -> None:
+    """Try a sort of mutation so often, each time with another seed, which is noted on what it raises."""
+    for number in range(count):
+        seed = f"{SEED} {sort.__name__} {number}"
+        try:
+            sort(random.Random(seed))
+        except Exception as error:
+            error.add_note(f"with random.Random({seed!r})")
+            raise

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,11 +33,9 @@ from stoker_workers.ml.prediction.screening.onnx_file import check_onnx
 from stoker_workers.worker.message import InvalidMessage, check_command, doorbell
 
 from ..integration.attacker import envelope, ringing
-from .mutations import mutated, mutated_bytes, mutated_text
+from .mutations import is_clear, mutated, mutated_bytes, mutated_text, tried
 
-SEED = 20261
 QUICK, FULL = 300, 10_000
-LONGEST = 2_000
 SPECS: tuple[dict[str, Any], ...] = (
     {
         "kind": "train", "model": "m", "data": "sample://digits", "epochs": 2, "tags": {"tenant": "shop"},
@@ -87,13 +86,6 @@ def _nothing_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     yield
     assert not (tmp_path / "canary").exists()
     assert {path.name for path in set(tmp_path.iterdir()) - before} <= {"mutated"}
-
-
-def is_clear(message: str) -> bool:
-    """Whether a message is one for people: short lines without what they would not read."""
-    return (
-        bool(message.strip()) and len(message) <= LONGEST and "Traceback" not in message and "pydantic" not in message
-    )
 
 
 def refused_clearly(read: Callable[[], object]) -> None:
@@ -194,6 +186,7 @@ def _refused(check: Callable[[Path, str], object], content: bytes) -> None:
     refused_clearly(lambda: check(path, "the file"))
 
 
+@cache
 def _weights() -> bytes:
     file = io.BytesIO()
     with h5py.File(file, "w") as root:
@@ -205,26 +198,16 @@ def _weights() -> bytes:
 SORTS = (spec, manifest, message, request, audit_line, archive, savedmodel, onnx_file)
 
 
-def _try(sort: Callable[[random.Random], None], count: int) -> None:
-    for number in range(count):
-        seed = f"{SEED} {sort.__name__} {number}"
-        try:
-            sort(random.Random(seed))
-        except Exception as error:
-            error.add_note(f"with random.Random({seed!r})")
-            raise
-
-
 @pytest.mark.parametrize("sort", SORTS, ids=lambda sort: sort.__name__)
 def test_what_was_changed_is_taken_or_refused_in_a_sentence(sort: Callable[[random.Random], None]) -> None:
-    _try(sort, QUICK)
+    tried(sort, QUICK)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("sort", SORTS, ids=lambda sort: sort.__name__)
 def test_ten_thousand_of_each(sort: Callable[[random.Random], None]) -> None:
-    _try(sort, FULL)
+    tried(sort, FULL)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def all_wanted() -> Call[dict[str, Sampling]]:
     """What is sampled, by model."""
 
     def decode(answer: Mapping[bytes, bytes]) -> dict[str, Sampling]:
-        read = {name.decode(): readable(Sampling, raw) for name, raw in answer.items()}
+        read = {name.decode(errors="replace"): readable(Sampling, raw) for name, raw in answer.items()}
         return {name: sampling for name, sampling in read.items() if sampling}
 
     return Call(("HGETALL", key("sampling")), decode)

@@ -6,10 +6,11 @@ that another was first reads anew.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import Unavailable
+from ..errors import InvalidJob, Unavailable
 from ..redis.calls import Call
 from ..schedules.schedule import JobSchedule, ScheduleState
 from .intake import NewJob, encoded, refuse
@@ -59,7 +60,10 @@ def state(name: str) -> Call[bytes | None]:
 
 def read_schedule(raw: bytes | None) -> JobSchedule | None:
     """A schedule from its JSON; None if there is none, or none of ours."""
-    return readable(JobSchedule, raw)
+    # Its times are checked as those of one that is added.
+    with suppress(InvalidJob):
+        return readable(JobSchedule, raw)
+    return None
 
 
 def read_state(raw: bytes | None) -> ScheduleState | None:

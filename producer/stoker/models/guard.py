@@ -91,10 +91,9 @@ class Guard(BaseModel):
                 yield from self._flaws_of_texts(name, texts)
             elif array.dtype.kind in "biuf" and name in self.ranges:
                 low, high = self.ranges[name]
-                wrong = np.zeros(values.shape, bool)
-                wrong |= values < low if low is not None else False
-                wrong |= values > high if high is not None else False
-                yield from _first(wrong, values, f"{name} is {{}}, and may be {_words(low, high)}")
+                yield from _first(
+                    _outside(values, low, high), values, f"{name} is {{}}, and may be {_words(low, high)}"
+                )
 
     def _flaws_of_texts(self, name: str, values: NDArray[np.str_]) -> Iterator[Flaw]:
         if self.longest_text is not None:
@@ -124,6 +123,15 @@ def _named(spec: TensorSpec, array: Array) -> Iterator[tuple[str, Array]]:
         for at, name in enumerate(spec.columns):
             if name != spec.name:
                 yield name, array[..., at]
+
+
+def _outside(values: Array, low: float | None, high: float | None) -> NDArray[np.bool_]:
+    wrong = np.zeros(values.shape, bool)
+    # A bound that the values' type cannot hold is infinite to them.
+    with np.errstate(over="ignore"):
+        wrong |= values < low if low is not None else False
+        wrong |= values > high if high is not None else False
+    return wrong
 
 
 def _first(wrong: NDArray[np.bool_], values: Array, text: str) -> Iterator[Flaw]:

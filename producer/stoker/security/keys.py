@@ -181,6 +181,8 @@ def read_private(path: Path) -> "Ed25519PrivateKey":
         InvalidSettings: it is not there, others may read it, or it is no private key of Ed25519.
     """
     pem, curve = serialization(), ed25519()
+    from cryptography.exceptions import UnsupportedAlgorithm  # there is `cryptography`, by now
+
     try:
         mode, content = path.stat().st_mode, path.read_bytes()
     except OSError as error:
@@ -191,7 +193,7 @@ def read_private(path: Path) -> "Ed25519PrivateKey":
         )
     try:
         key = pem.load_pem_private_key(content, password=None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, curve.Ed25519PrivateKey):
         raise InvalidSettings(f"signing_key {path} is no private key of Ed25519 in PEM: make one by `stoker keys new`")

@@ -134,9 +134,18 @@ def private_bytes(pid: int) -> int | None:
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return None
+        return _unshared_bytes(pid)
     used = [line.split() for line in lines if line.startswith(("Private_", "Swap:"))]
     return sum(int(fields[1]) for fields in used) * 1024
+
+
+def _unshared_bytes(pid: int) -> int | None:
+    """The same where the kernel sums nothing up: without what was swapped out, and with what it shares by forks."""
+    try:
+        _, resident, shared, *_ = map(int, Path(f"/proc/{pid}/statm").read_text().split())
+    except (OSError, ValueError):
+        return None
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
 
 
 def resident_bytes(pid: int) -> int:
