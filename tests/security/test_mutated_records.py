@@ -21,7 +21,7 @@ from stoker.errors import InvalidJob, InvalidSettings, Untrusted
 from stoker.foresight.estimates import Example
 from stoker.foresight.look import Look
 from stoker.kinds.rollout import Approval
-from stoker.ledger import guards, records, sampling
+from stoker.ledger import guards, results, sampling
 from stoker.ledger.readable import readable
 from stoker.ledger.schedules import read_schedule, read_state
 from stoker.models.encryption import Keys, NotDecrypted
@@ -101,7 +101,7 @@ def foreseen(rng: random.Random) -> None:
 
 def result(rng: random.Random) -> None:
     raw = mutated_text(WATCHED, rng)
-    _refuses(lambda: records.result(JOB, lambda *_: None).decode([b"SUCCEEDED", raw, b"", b""]), InvalidJob)
+    _refuses(lambda: results.result(JOB).decode([b"SUCCEEDED", raw, b"", b"", b""]), InvalidJob)
 
 
 def envelope(rng: random.Random) -> None:

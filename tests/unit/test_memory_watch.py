@@ -2,6 +2,7 @@
 
 import os
 
+from stoker_workers.node import machine
 from stoker_workers.node.machine import MemoryWatch, private_bytes, resident_bytes
 
 MINE = [os.getpid()]
@@ -9,6 +10,11 @@ MINE = [os.getpid()]
 
 def test_what_is_resident_is_never_less_than_what_is_private() -> None:
     assert 0 < (private_bytes(os.getpid()) or 0) <= resident_bytes(os.getpid())
+
+
+def test_where_the_kernel_sums_nothing_up_what_files_do_not_share_counts() -> None:
+    assert 0 < (machine._unshared_bytes(os.getpid()) or 0) <= resident_bytes(os.getpid())
+    assert machine._unshared_bytes(2**30) is None
 
 
 def test_memory_within_its_bound_is_counted_at_first_and_then_rarely() -> None:

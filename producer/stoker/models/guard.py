@@ -101,7 +101,7 @@ class Guard(BaseModel):
             yield from _first(wrong, values, f"{name} is {{}}, and may have {self.longest_text} characters")
         if name in self.categories:
             allowed = self.categories[name]
-            some = ", ".join(allowed[:10]) + (", …" if len(allowed) > 10 else "")
+            some = ", ".join(each[:_LONGEST_SHOWN] for each in allowed[:10]) + (", …" if len(allowed) > 10 else "")
             yield from _first(~np.isin(values, allowed), values, f"{name} is {{}}, and may be {some}")
 
     def flaw_of_outputs(self, signature: Signature, outputs: Tensors) -> str | None:
