@@ -30,8 +30,8 @@ from stoker.models.uploads import FolderFiles, Pieces
 from stoker.schedules.schedule import JobSchedule
 from stoker.security.key_files import write_pair
 from stoker.security.keys import read_private, read_trusted
-from stoker.security.signatures import Trust
 from stoker.security.signing import Signer, digest_of_text
+from stoker.security.trust import Trust
 
 from .mutations import is_clear, mutated, mutated_bytes, mutated_text, tried
 
