@@ -15,6 +15,7 @@ import numpy as np
 import pyrage
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import BaseModel
 
 import stoker
 from stoker.errors import InvalidJob, InvalidSettings, Untrusted
@@ -220,7 +221,15 @@ def test_ten_thousand_of_each(sort: Callable[[random.Random], None]) -> None:
 
 def test_what_is_changed_was_right_before() -> None:
     texts = (GUARD, SCHEDULE, APPROVAL, SAMPLING, EXAMPLE, FILES, PIECES)
-    kinds = (stoker.Guard, JobSchedule, Approval, sampling.Sampling, Example, FolderFiles, Pieces)
+    kinds: tuple[type[BaseModel], ...] = (
+        stoker.Guard,
+        JobSchedule,
+        Approval,
+        sampling.Sampling,
+        Example,
+        FolderFiles,
+        Pieces,
+    )
     for text, kind in zip(texts, kinds, strict=True):
         kind.model_validate_json(json.dumps(text))
     trust, signed, document = _keys()

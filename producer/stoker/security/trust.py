@@ -192,7 +192,9 @@ class Trust:
     def _key(self, key_id: str) -> TrustedKey:
         key = self.keys.get(key_id)
         if key is None:
-            raise Untrusted(f"key {key_id or 'of nobody'} is not trusted here: `stoker keys list` shows those that are")
+            raise Untrusted(
+                f"key {key_id[:64] or 'of nobody'} is not trusted here: `stoker keys list` shows those that are"
+            )
         if key.revoked:
             raise Untrusted(f"key {key.id} ({key.name}) was revoked at {key.revoked:%Y-%m-%d %H:%M} UTC")
         return key
