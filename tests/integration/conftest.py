@@ -16,8 +16,9 @@ from moto.server import ThreadedMotoServer
 
 import stoker
 from stoker.ledger import keys, presence, scripts
-from stoker.local import LocalStack
+from stoker.local import LocalStack, redis_url_of
 from stoker.models.store import Store
+from stoker.origins import variable
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.controller.controller import Controller
@@ -25,6 +26,7 @@ from stoker_workers.controller.controller import Controller
 from .. import preloaded
 from ..conftest import PATIENCE_S
 from .ledger_sharing import WINDOW
+from .secured import secured
 
 # A worker of which there is nothing but its word.
 CPU = presence.Worker(
@@ -45,6 +47,18 @@ SMALL: Mapping[str, Any] = {"architecture": stoker.MLP(hidden=(4,)), "optimizer"
 SLOW = stoker.Builder("unhurried:slow")
 # Packages as authors of jobs have them, which workers can import.
 PACKAGES = Path(__file__).parents[1] / "packages"
+# Where these have what they use of their own.
+IMPORTABLE = [str(Path(__file__).parent), str(PACKAGES / "shop"), os.environ.get("PYTHONPATH", "")]
+# What the settings of all stacks have.
+OFFERS: Mapping[str, Any] = {
+    "slots": 2,
+    # Whatever can ask for children does.
+    "part_s": 1e-5,
+    # Longer than a busy machine stands still; tests that kill a slot wait for it.
+    "lease_s": 5,
+    "builders": (SLOW.target, "one_sided:full_for_members"),
+    "functions": ("shop.jobs:*", "shop.digits:*", "shop.handwriting:*", "shop.costs:*", "searching:*"),
+}
 # A time that no test lives to see, as milliseconds since 1970.
 FOREVER_MS = 10**14
 
@@ -53,14 +67,8 @@ FOREVER_MS = 10**14
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """One server and one worker with two slots for all tests of this process; gives the settings to reach them."""
     settings = Settings(
-        # Whatever can ask for children does.
-        part_s=1e-5,
-        # Longer than a busy machine stands still; tests that kill a slot wait for it.
-        lease_s=5,
+        **OFFERS,
         home=tmp_path_factory.mktemp("stack"),
-        slots=2,
-        builders=(SLOW.target, "one_sided:full_for_members"),
-        functions=("shop.jobs:*", "shop.digits:*", "shop.handwriting:*", "shop.costs:*", "searching:*"),
         roles={"release-managers": ("default",)},
         metrics_port=free_port(),
         node_metrics_port=free_port(),
@@ -78,8 +86,7 @@ def serving(settings: Settings, *, worker: Sequence[str] = ("-m", "stoker_worker
     """
     with ExitStack() as running:
         with pytest.MonkeyPatch.context() as patch:
-            own = [str(Path(__file__).parent), str(PACKAGES / "shop"), os.environ.get("PYTHONPATH", "")]
-            patch.setenv("PYTHONPATH", os.pathsep.join(own))
+            patch.setenv("PYTHONPATH", os.pathsep.join(IMPORTABLE))
             python = preloaded.python()
             controller = (python, "-m", "stoker_workers.controller")
             stack = running.enter_context(LocalStack(settings, worker=(python, *worker), controller=controller))
@@ -107,6 +114,35 @@ def server(redis_url: str) -> Iterator[redis.Redis]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def secured_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The same with everything switched on that guards it; gives the settings of a client."""
+    folder = tmp_path_factory.mktemp("secured")
+    with ExitStack() as running:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", os.pathsep.join(IMPORTABLE))
+            settings = running.enter_context(secured(folder, tmp_path_factory.getbasetemp(), **OFFERS))
+        await_worker(settings, folder / "worker" / "worker.log")
+        yield settings
+
+
+@pytest.fixture(params=["open", pytest.param("secured", marks=pytest.mark.slow)])
+def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    """A reader of the pages, in a folder of its own, on a stack as it comes and on one with everything switched on.
+
+    Gives the settings, which variables name too.
+    """
+    settings: Settings = request.getfixturevalue("stack" if request.param == "open" else "secured_stack")
+    variables = settings.environment() | {
+        "STOKER_REDIS_URL": redis_url_of(settings),
+        "STOKER_STORE_URL": settings.store,
+    }
+    for name in ("redis_url", "store_url", "signing_key", "trusted_keys", "encryption_key"):
+        monkeypatch.setenv(variable(name), variables[variable(name)])
+    monkeypatch.chdir(tmp_path)
+    return settings
+
+
 def attend(connection: Connection, worker: presence.Worker = CPU) -> None:
     """A worker says that it is there, and counts as live from then on, however long the test takes."""
     connection.run(presence.announce(worker))
@@ -119,12 +155,12 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def await_worker(settings: Settings) -> None:
-    """Wait until a worker has announced itself."""
+def await_worker(settings: Settings, log: Path | None = None) -> None:
+    """Wait until a worker has announced itself; its log, unless it is that of a local stack, is told if none does."""
     deadline = time.monotonic() + PATIENCE_S
     with stoker.Client(settings=settings) as client:
         while not client.workers():
-            assert time.monotonic() < deadline, (Path(settings.home) / "logs" / "worker.log").read_text()
+            assert time.monotonic() < deadline, (log or settings.home / "logs" / "worker.log").read_text()
             time.sleep(0.1)
 
 

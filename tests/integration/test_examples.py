@@ -1,4 +1,4 @@
-"""The pages of docs/examples and of networks run as they stand, on one stack, and end with an answer to raw rows."""
+"""The pages of docs/examples and of networks run as they stand, and end with an answer to raw rows."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from stoker.local import redis_url_of
-from stoker.settings import Settings
 from stoker_workers.ml.data.drawn import shapes, spots
 from stoker_workers.ml.data.generated import churn
 
@@ -78,12 +76,8 @@ def test_an_example_is_short_and_ends_with_a_served_prediction(page: Path) -> No
 @pytest.mark.parametrize(
     "page", [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem not in SHORT)) for page in PAGES]
 )
-def test_an_example_runs_as_it_stands(
-    page: Path, stack: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
-    monkeypatch.setenv("STOKER_STORE_URL", stack.store)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("reader")
+def test_an_example_runs_as_it_stands(page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     if write := FILES.get(page.stem):
         write(tmp_path)
     exec(compile(code(page), page.name, "exec"), {})

@@ -1,4 +1,4 @@
-"""The examples of the guides to one's own models and code run as they stand, on one stack."""
+"""The examples of the guides to one's own models and code run as they stand."""
 
 import ast
 import asyncio
@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -19,7 +20,6 @@ from shop import handwriting
 import stoker
 from stoker import kinds
 from stoker.gateway.auth.keys import key_of
-from stoker.local import redis_url_of
 from stoker.settings import Settings
 
 from .. import commands
@@ -42,12 +42,13 @@ def run(code: str) -> dict[str, object]:
     return names
 
 
-@pytest.fixture(autouse=True)
-def _as_a_reader(stack: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In a folder of the reader's own, with the settings of the stack."""
-    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
-    monkeypatch.setenv("STOKER_STORE_URL", stack.store)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("reader")
+
+
+@pytest.fixture
+def client(reader: Settings) -> Iterator[stoker.Client]:
+    with stoker.Client(settings=reader) as client:
+        yield client
 
 
 def test_functions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -371,8 +372,8 @@ def test_monitoring(client: stoker.Client, eventually: Eventually) -> None:
     assert spec == stoker.Monitor(model="digits", window=500, share=0.1, leave_out=["name", "address"], keep=10)
 
 
-def test_gateway(stack: Settings, eventually: Eventually) -> None:
-    with running_gateway(stack, eventually) as gateway:
+def test_gateway(reader: Settings, eventually: Eventually) -> None:
+    with running_gateway(reader, eventually) as gateway:
         variables = {"KEY": gateway.keys.texts["client"], "GATEWAY": f"http://127.0.0.1:{gateway.port}"}
         submitted, followed = (
             subprocess.run(

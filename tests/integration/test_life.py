@@ -11,8 +11,6 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 import stoker
-from stoker.local import redis_url_of
-from stoker.settings import Settings
 
 from .test_examples import DOCS
 
@@ -45,12 +43,8 @@ def test_the_page_shows_the_script() -> None:
     assert len(lines) <= 65
 
 
-def test_life(
-    stack: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
-    monkeypatch.setenv("STOKER_STORE_URL", stack.store)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("reader")
+def test_life(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_cells(tmp_path)
     names = runpy.run_path(str(SCRIPT))
     told = capsys.readouterr().out

@@ -12,7 +12,6 @@ import pytest
 from shop import digits
 
 import stoker
-from stoker.local import redis_url_of
 from stoker.settings import Settings
 
 from .. import preloaded
@@ -40,13 +39,10 @@ def test_the_script_becomes_a_job_by_three_lines() -> None:
 
 @pytest.mark.slow
 def test_the_script_gives_the_same_by_itself_and_as_a_job(
-    stack: Settings,
-    client: stoker.Client,
-    monkeypatch: pytest.MonkeyPatch,
+    reader: Settings,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
     files = [tmp_path / "plain.py", tmp_path / "job.py"]
     for file, code in zip(files, (PLAIN, JOB), strict=True):
         file.write_text(code)
@@ -62,7 +58,8 @@ def test_the_script_gives_the_same_by_itself_and_as_a_job(
     assert by_itself == pytest.approx(plain, abs=0.02)
     job = names["job"]
     assert isinstance(job, stoker.Job)
-    result = client.job(job.id).result(timeout=PATIENCE_S)
+    with stoker.Client(settings=reader) as client:
+        result = client.job(job.id).result(timeout=PATIENCE_S)
     assert isinstance(result, stoker.RunResult)
     # Another number of threads adds up in another order.
     assert result.value == pytest.approx(plain, abs=0.02)

@@ -22,10 +22,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_first_example_runs_as_it_stands(
-    stack: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
+def test_the_first_example_runs_as_it_stands(reader: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
     exec(compile(blocks("python")[0], "README.md", "exec"), names)
     assert isinstance(names["result"], stoker.TrainResult)
@@ -43,10 +40,8 @@ def write_customers(folder: Path) -> None:
 
 
 def test_the_example_on_data_as_it_is_runs_as_it_stands(
-    stack: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    reader: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
-    monkeypatch.chdir(tmp_path)
     write_customers(tmp_path)
     [command] = re.findall(r"\$ stoker (describe [^#\n]*)", README)
     described = subprocess.run(
@@ -58,19 +53,13 @@ def test_the_example_on_data_as_it_is_runs_as_it_stands(
     assert re.fullmatch(r"(yes|no) \{'no': [\d.e-]+, 'yes': [\d.e-]+\}\n", capsys.readouterr().out)
 
 
-def test_the_pipeline_example_runs_as_it_stands(
-    stack: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
+def test_the_pipeline_example_runs_as_it_stands(reader: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
     exec(compile(blocks("python")[2], "README.md", "exec"), names)
     assert "alias='champion'" in capsys.readouterr().out
 
 
-def test_the_comparison_example_runs_as_it_stands(
-    stack: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("STOKER_REDIS_URL", redis_url_of(stack))
+def test_the_comparison_example_runs_as_it_stands(reader: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, object] = {}
     exec(compile(blocks("python")[3], "README.md", "exec"), names)
     result = names["compared"]
@@ -82,17 +71,16 @@ def test_the_comparison_example_runs_as_it_stands(
     told = capsys.readouterr().out
     assert result.why in told
     assert f"model={result.chosen!r} alias='champion'" in told
-    page = Store(stack.store).read(result.files["html"]).decode()
+    page = Store(reader.store_place).read(result.files["html"]).decode()
     assert f"Chosen: {result.chosen}" in page
 
 
-def test_the_celery_example_runs_as_it_stands(stack: Settings) -> None:
-    with stoker.Client(settings=stack) as client:
+def test_the_celery_example_runs_as_it_stands(reader: Settings) -> None:
+    with stoker.Client(settings=reader) as client:
         job = client.submit(stoker.Train(model="readme", data="sample://iris", epochs=1))
         job.wait(timeout=PATIENCE_S)
-    given = (
-        f"from types import SimpleNamespace\nredis_url, job = {redis_url_of(stack)!r}, SimpleNamespace(id={job.id!r})\n"
-    )
+    url = redis_url_of(reader)
+    given = f"from types import SimpleNamespace\nredis_url, job = {url!r}, SimpleNamespace(id={job.id!r})\n"
     program = [sys.executable, "-c", given + blocks("python")[4]]
     done = subprocess.run(program, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr

@@ -2,11 +2,9 @@
 
 import asyncio
 import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
 
 import pytest
 import redis
@@ -20,57 +18,10 @@ from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
 from ..flower import running_flower
+from ..tls import terminator, tls_url
 from .conftest import SMALL, serving
 
 SPEC = stoker.Train(model="secret", data="sample://digits", epochs=1, batch_size=256, device="cpu", seed=1, **SMALL)
-
-
-class Terminator:
-    """Speaks TLS in front of a server that does not; lives in an event loop."""
-
-    def __init__(self, server_url: str) -> None:
-        self._server = urlsplit(server_url)
-        self._writers: list[asyncio.StreamWriter] = []
-
-    async def start(self, context: ssl.SSLContext) -> int:
-        """Listen; gives the port."""
-        self._listener = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
-        return int(self._listener.sockets[0].getsockname()[1])
-
-    async def stop(self) -> None:
-        self._listener.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        theirs, ours = await asyncio.open_connection(self._server.hostname, self._server.port)
-        self._writers += [writer, ours]
-        await asyncio.gather(pump(reader, ours), pump(theirs, writer))
-
-
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes until one side is closed, then close the other."""
-    with suppress(ConnectionError):
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-            await writer.drain()
-    writer.transport.abort()
-
-
-@contextmanager
-def terminator(server_url: str, context: ssl.SSLContext) -> Iterator[int]:
-    """A terminator in a thread of its own; gives its port."""
-    loop, running = asyncio.new_event_loop(), Terminator(server_url)
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        yield asyncio.run_coroutine_threadsafe(running.start(context), loop).result(PATIENCE_S)
-    finally:
-        asyncio.run_coroutine_threadsafe(running.stop(), loop).result(PATIENCE_S)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +49,6 @@ def port(authority: trustme.CA, server_url: str) -> Iterator[int]:
     authority.issue_cert("localhost").configure_cert(context)
     with terminator(server_url, context) as port:
         yield port
-
-
-def tls_url(server_url: str, port: int, host: str = "localhost", **files: Path) -> str:
-    password = urlsplit(server_url).password
-    options = urlencode({name: str(path) for name, path in files.items()})
-    return f"rediss://:{password}@{host}:{port}/0?{options}".rstrip("?")
 
 
 def test_a_whole_job_runs_over_tls(server_url: str, port: int, ca_file: Path, tmp_path: Path) -> None:
