@@ -4,7 +4,18 @@ import importlib
 import signal
 import sys
 
-COMPARISONS = ("inference", "submit", "noop", "bulk", "queue_depth", "records", "memory", "tables", "signing")
+COMPARISONS = (
+    "inference",
+    "submit",
+    "noop",
+    "bulk",
+    "queue_depth",
+    "records",
+    "memory",
+    "tables",
+    "signing",
+    "secured",
+)
 EVERYTHING = (*COMPARISONS, "encryption", "train", "tune", "scale", "report")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import signing
+from . import secured, signing
 from .figures import RESULTS, summary
 from .plots import bars
 
@@ -236,6 +236,7 @@ SECTIONS: dict[str, Callable[[Document], str]] = {
     "train": _train,
     "tables": _tables,
     "signing": signing.table,
+    "secured": secured.table,
     "scale": _scale,
 }
 

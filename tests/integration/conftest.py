@@ -26,7 +26,7 @@ from stoker_workers.controller.controller import Controller
 from .. import preloaded
 from ..conftest import PATIENCE_S
 from .ledger_sharing import WINDOW
-from .secured import secured
+from .secured import secured, user_url
 
 # A worker of which there is nothing but its word.
 CPU = presence.Worker(
@@ -121,7 +121,9 @@ def secured_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings
     with ExitStack() as running:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", os.pathsep.join(IMPORTABLE))
-            settings = running.enter_context(secured(folder, tmp_path_factory.getbasetemp(), **OFFERS))
+            roles = {"release-managers": ("operator",)}
+            root = tmp_path_factory.getbasetemp()
+            settings = running.enter_context(secured(folder, root, roles=roles, **OFFERS))
         await_worker(settings, folder / "worker" / "worker.log")
         yield settings
 
@@ -141,6 +143,12 @@ def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_
         monkeypatch.setenv(variable(name), variables[variable(name)])
     monkeypatch.chdir(tmp_path)
     return settings
+
+
+@pytest.fixture
+def operator(reader: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader who, where users are told apart, is the one who looks after models: no client moves aliases itself."""
+    monkeypatch.setenv("STOKER_REDIS_URL", user_url(redis_url_of(reader), "operator"))
 
 
 def attend(connection: Connection, worker: presence.Worker = CPU) -> None:

@@ -508,3 +508,16 @@ def test_an_export_is_brought_here(tmp_path: Path) -> None:
             return await client.export("shop", "litert", tmp_path, compress="zstd")
 
     assert [each.path for each in asyncio.run(later()).written] == ["model.tflite.zst"]
+
+
+def test_what_an_app_trusts_and_encrypts_with_does_not_concern_a_client_in_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("SIGNING_KEY", "TRUSTED_KEYS", "ENCRYPTION_KEY"):
+        monkeypatch.setenv(f"STOKER_{name}", str(tmp_path / "only-in-production"))
+    with testing.Client() as client:
+        job = client.submit(stoker.Train(model=unique("unsigned"), data="sample://digits"))
+        result = job.result(timeout=PATIENCE_S)
+        assert isinstance(result, stoker.TrainResult)
+        assert client.model(result.model).ref == result.model
+        assert job.files["model"].read()

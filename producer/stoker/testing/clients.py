@@ -155,7 +155,9 @@ class AsyncClient(RealAsyncClient, _Scripted):
 
 
 def _settings(ledger: Ledger) -> Settings:
-    return Settings(redis_url=_URL, store_url=ledger.store_url)
+    # In memory nothing is signed: what an app's own settings trust and encrypt with does not concern it.
+    off: dict[str, None] = dict.fromkeys(("signing_key", "trusted_keys", "encryption_key"))
+    return Settings(redis_url=_URL, store_url=ledger.store_url, encryption_recipients=(), **off)
 
 
 def _replies(ledger: Ledger, asked: Asking) -> Replies:
