@@ -149,6 +149,8 @@ def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_
 def operator(reader: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader who, where users are told apart, is the one who looks after models: no client moves aliases itself."""
     monkeypatch.setenv("STOKER_REDIS_URL", user_url(redis_url_of(reader), "operator"))
+    if reader.signing_key:
+        monkeypatch.setenv("STOKER_SIGNING_KEY", str(reader.signing_key.with_name("operator.pem")))
 
 
 def attend(connection: Connection, worker: presence.Worker = CPU) -> None:

@@ -41,6 +41,8 @@ def secured(folder: Path, root: Path, **more: Any) -> Iterator[Settings]:
     new_key(folder / "artifacts.key")
     for role in ROLES:
         write_pair(role, folder / f"{role}.pem", folder / "trusted", role, None, {})
+    # Who renames a model signs it anew.
+    write_pair("operator", folder / "operator.pem", folder / "trusted", "all", None, {})
     with ExitStack() as running:
         urls = running.enter_context(_urls(folder))
         settings = {

@@ -520,4 +520,4 @@ def test_what_an_app_trusts_and_encrypts_with_does_not_concern_a_client_in_memor
         result = job.result(timeout=PATIENCE_S)
         assert isinstance(result, stoker.TrainResult)
         assert client.model(result.model).ref == result.model
-        assert job.files["model"].read()
+        assert client.download(client.upload([{"x": 1.0}], name="rows"), tmp_path).read_bytes()
