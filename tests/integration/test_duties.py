@@ -276,3 +276,26 @@ def test_a_file_is_deleted_of_the_job_alone_that_discarded_it(
     with pytest.raises(Missing):
         discarded.read(artifact)
     assert everybodys.read(artifact) == kept.read(artifact) == b"equal bytes"
+
+
+def test_a_controller_follows_its_settings_file_and_fails_to_for_as_long_as_that_is_damaged(
+    settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
+) -> None:
+    file = Path("stoker.toml")
+
+    def tenants() -> set[bytes | str]:
+        return set(connection.client.hkeys(key("quotas")))
+
+    def failures() -> int:
+        state = duty(connection, "follow settings")
+        return state.failures if state else 0
+
+    with controlled(settings, redis_url):
+        file.write_text("[tenants.blue]\nrunning = 3\n")
+        eventually(lambda: b"tenant blue" in tenants())
+        file.write_text("no TOML")
+        eventually(lambda: failures() >= 2)
+        assert b"tenant blue" in tenants()
+        file.write_text("[tenants.red]\nrunning = 3\n")
+        eventually(lambda: b"tenant red" in tenants() and b"tenant blue" not in tenants())
+        eventually(lambda: works(connection, "follow settings"))
