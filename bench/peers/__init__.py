@@ -1,7 +1,7 @@
 """The systems measured: how each is installed, served and called, and what it can do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ class Peer:
     """One system, set up in one way.
 
     Attributes:
-        folder: its folder here: requirements.txt, a server and an adapter.
+        folder: its folder here: requirements.txt, but for Stoker's own, a server and an adapter.
         settings: how it is set up, in words.
         serve: the command of its server, a program of its own Python and what follows; "{port}" is the port to use.
         serves: how many processes of that command.
@@ -61,8 +61,25 @@ STOKER = Peer(
     frozenset({"inference", "noop", "submit", "bulk", "queue_depth", "records", "memory"}),
     styles=("asyncio", "threads"),
 )
+_GATEWAY = Peer(
+    "stoker gateway, JSON",
+    "gateway",
+    "one worker with 2 slots behind one gateway, called by HTTP: the Open Inference Protocol, tensors as JSON",
+    ("python", "-m", "bench.peers.gateway.serve"),
+    _SERVER,
+    listens=True,
+    client="JsonAdapter",
+    styles=("asyncio",),
+)
 PEERS = (
     STOKER,
+    _GATEWAY,
+    replace(
+        _GATEWAY,
+        name="stoker gateway, binary",
+        settings="the same, tensors as bytes",
+        client="BinaryAdapter",
+    ),
     Peer(
         "celery",
         "celery",

@@ -31,21 +31,31 @@ class HttpAdapter(Adapter):
 
     def infer(self, model: str, rows: Array) -> Array:
         connection = self._connection()
+        path, sent, headers = self.request(model, rows)
         try:
-            connection.request("POST", f"/{model}", _encoded(rows), _HEADERS)
+            connection.request("POST", path, sent, dict(headers))
             response = connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException):
             connection.close()
             raise
-        return _decoded(response.status, body)
+        return self._answered(response.status, body, response.headers)
 
     async def infer_async(self, model: str, rows: Array) -> Array:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
             self._session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0))
-        async with self._session.post(f"{self.url}/{model}", data=_encoded(rows), headers=_HEADERS) as response:
-            return _decoded(response.status, await response.read())
+        path, sent, headers = self.request(model, rows)
+        async with self._session.post(f"{self.url}{path}", data=sent, headers=headers) as response:
+            return self._answered(response.status, await response.read(), response.headers)
+
+    def request(self, model: str, rows: Array) -> tuple[str, bytes, Mapping[str, str]]:
+        """The path, the body and the headers of a request."""
+        return f"/{model}", json.dumps({"rows": rows.tolist()}).encode(), _HEADERS
+
+    def answer(self, body: bytes, _: Mapping[str, str]) -> Array:
+        """The predictions in an answer."""
+        return np.array(json.loads(body), np.float32)
 
     def many_ways(self) -> Mapping[str, Callable[[str, Array], Array]]:
         return {f"requests of {_ROWS_PER_REQUEST} rows": lambda model, rows: asyncio.run(self._many(model, rows))}
@@ -69,12 +79,7 @@ class HttpAdapter(Adapter):
         connection: http.client.HTTPConnection = self._local.connection
         return connection
 
-
-def _encoded(rows: Array) -> bytes:
-    return json.dumps({"rows": rows.tolist()}).encode()
-
-
-def _decoded(status: int, body: bytes) -> Array:
-    if status != http.client.OK:
-        raise RuntimeError(f"HTTP {status}: {body[:200]!r}")
-    return np.array(json.loads(body), np.float32)
+    def _answered(self, status: int, body: bytes, headers: Mapping[str, str]) -> Array:
+        if status != http.client.OK:
+            raise RuntimeError(f"HTTP {status}: {body[:200]!r}")
+        return self.answer(body, headers)
