@@ -37,7 +37,7 @@ def gateway(redis_url: str, eventually: Eventually) -> Iterator[Gateway]:
 def table() -> list[Route]:
     """Every route that there is."""
     door, _ = make_app(Settings(redis_url="redis://127.0.0.1:1"), KeyRing({}))
-    routes: list[Route] = door._app.routes  # type: ignore[attr-defined]  # it wraps FastAPI's
+    routes: list[Route] = door._app.app.routes  # type: ignore[attr-defined]  # it wraps FastAPI's
     return routes
 
 

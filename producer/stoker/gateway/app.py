@@ -61,12 +61,11 @@ def make_app(settings: Settings, keys: KeyRing) -> tuple[Door, State]:
         # One flat table, which says of every route what it needs.
         app.router.routes.extend(table.routes)
     protocol = OpenInference(state.client, state.gate.admit, most_body_bytes=settings.gateway_body_bytes)
-    app.add_middleware(Beside, protocol=protocol)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(StokerError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(Exception, _answer_failure)
-    return Door(app, _rules(settings)), state
+    return Door(Beside(app, protocol), _rules(settings)), state
 
 
 def _rules(settings: Settings) -> Rules:

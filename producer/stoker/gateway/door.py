@@ -161,7 +161,12 @@ class _Answer:
 
 def _note(answer: _Answer, seconds: float) -> None:
     """Log a request: never what follows the path, nor its headers, for keys may be there by mistake."""
-    level = logging.WARNING if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO
+    level = logging.INFO
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        level = logging.WARNING
+    elif answer.scope["path"].endswith("/infer"):
+        # There are thousands a second, and a line would take a tenth of the time of each.
+        level = logging.DEBUG
     if not _log.isEnabledFor(level) or answer.scope["path"] in PUBLIC:
         return
     key = answer.scope.get(KEY)

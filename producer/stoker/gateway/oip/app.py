@@ -1,5 +1,6 @@
 """The protocol's routes, as one callable of ASGI without a framework: most requests are small, and there are many."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -23,6 +24,7 @@ Admit = Callable[[Scope, Need], object]
 """Lets a request in, or raises the `Problem` that it is refused with."""
 
 PREFIX = "/v2/"
+_log = logging.getLogger(__name__)
 MOST_BODY_BYTES = 16 << 20
 _BODIES_AT_ONCE = 4
 _TIMEOUT_S = 30.0
@@ -63,6 +65,10 @@ class OpenInference:
             await _refuse(_problem(error), scope, receive, send)
         except Problem as problem:
             await _refuse(problem, scope, receive, send)
+        except Exception:  # noqa: BLE001  # the edge: the caller is told, and the log says why
+            _log.exception("a request for %r failed", scope["path"][:200])
+            failed = Problem(500, "InternalError", "the gateway failed at this: its log says why")
+            await _refuse(failed, scope, receive, send)
 
     async def _infer(self, scope: Scope, parts: Sequence[str], receive: Receive, send: Send) -> None:
         self._admit(scope, "predict")
@@ -146,16 +152,20 @@ class OpenInference:
 
 
 class Beside:
-    """Gives requests of the protocol to its app, and all others to another."""
+    """Gives requests of the protocol to its app, past any framework, and all others to another.
+
+    Attributes:
+        app: that of the others.
+    """
 
     def __init__(self, app: App, protocol: App) -> None:
-        self._app = app
+        self.app = app
         self._protocol = protocol
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
         is_its = scope["type"] == "http" and f"{scope['path']}/".startswith(PREFIX)
-        await (self._protocol if is_its else self._app)(scope, receive, send)
+        await (self._protocol if is_its else self.app)(scope, receive, send)
 
 
 def model_ref(parts: Sequence[str]) -> str:

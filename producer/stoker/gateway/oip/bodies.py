@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import zlib
+from functools import lru_cache
 from typing import Self
 
 from ..door import Receive
@@ -150,6 +151,7 @@ async def deflated(body: bytes, accepted: str) -> tuple[bytes, str | None]:
     return await asyncio.to_thread(_deflated, body, encoding), encoding
 
 
+@lru_cache(256)
 def wanted_encoding(accepted: str) -> str | None:
     """The encoding that an Accept-Encoding asks for most; None if it is none of ours."""
     weights: dict[str, float] = {}
