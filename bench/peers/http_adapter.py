@@ -12,6 +12,8 @@ import numpy as np
 
 from ..adapter import CALL_TIMEOUT_S, Adapter, Array
 
+Headers = http.client.HTTPMessage | Mapping[str, str]
+"""Of an answer, by their names in any case."""
 _HEADERS = {"content-type": "application/json"}
 # What one request of a large call carries; as large a batch as the servers are allowed to make.
 _ROWS_PER_REQUEST = 256
@@ -53,7 +55,7 @@ class HttpAdapter(Adapter):
         """The path, the body and the headers of a request."""
         return f"/{model}", json.dumps({"rows": rows.tolist()}).encode(), _HEADERS
 
-    def answer(self, body: bytes, _: Mapping[str, str]) -> Array:
+    def answer(self, body: bytes, _: Headers) -> Array:
         """The predictions in an answer."""
         return np.array(json.loads(body), np.float32)
 
@@ -79,7 +81,7 @@ class HttpAdapter(Adapter):
         connection: http.client.HTTPConnection = self._local.connection
         return connection
 
-    def _answered(self, status: int, body: bytes, headers: Mapping[str, str]) -> Array:
+    def _answered(self, status: int, body: bytes, headers: Headers) -> Array:
         if status != http.client.OK:
             raise RuntimeError(f"HTTP {status}: {body[:200]!r}")
         return self.answer(body, headers)

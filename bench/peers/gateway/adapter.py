@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...adapter import Array
-from ..http_adapter import HttpAdapter
+from ..http_adapter import Headers, HttpAdapter
 
 KEY_ID = 16 * "0"
 KEY = f"stk_{KEY_ID}_benchmarks-on-loopback-alone"
@@ -21,7 +21,7 @@ class JsonAdapter(HttpAdapter):
         tensor = {**_described(rows), "data": rows.ravel().tolist()}
         return _path(model), json.dumps({"inputs": [tensor]}).encode(), _SHOWN | {"Content-Type": "application/json"}
 
-    def answer(self, body: bytes, _: Mapping[str, str]) -> Array:
+    def answer(self, body: bytes, _: Headers) -> Array:
         [output] = json.loads(body)["outputs"]
         return np.array(output["data"], np.float32).reshape(output["shape"])
 
@@ -35,7 +35,7 @@ class BinaryAdapter(HttpAdapter):
         head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
         return _path(model), head + data, _SHOWN | {_LENGTH: str(len(head))}
 
-    def answer(self, body: bytes, headers: Mapping[str, str]) -> Array:
+    def answer(self, body: bytes, headers: Headers) -> Array:
         head = int(headers[_LENGTH])
         [output] = json.loads(body[:head])["outputs"]
         return np.frombuffer(body[head:], "<f4").reshape(output["shape"])
