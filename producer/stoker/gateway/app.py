@@ -19,13 +19,15 @@ from . import health, openapi
 from .auth.admission import KEY, Gate
 from .auth.keys import KeyRing
 from .door import Door, Rules
+from .fleet import routes as fleet
 from .jobs import acting, reading, submitting
+from .models import routes as models
 from .oip import Beside, OpenInference
 from .problems import Problem, of_error
 from .routes import state_of
 from .state import State
 
-_TABLES = (openapi.ROUTES, submitting.ROUTES, reading.ROUTES, acting.ROUTES)
+_TABLES = (openapi.ROUTES, submitting.ROUTES, reading.ROUTES, acting.ROUTES, models.ROUTES, fleet.ROUTES)
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 

@@ -42,6 +42,11 @@ def require_model(key: ApiKey, ref: str) -> None:
     _require(lambda: check_scope(key, "models", ref.partition("@")[0]))
 
 
+def sees_model(key: ApiKey, name: str) -> bool:
+    """Whether a key may have a model, by its name."""
+    return any(fnmatchcase(name, pattern) for pattern in key.models)
+
+
 def require_alias(key: ApiKey, alias: str) -> None:
     """Check that a key may move an alias; raises what `require_model` does."""
     _require(lambda: check_scope(key, "aliases", alias))

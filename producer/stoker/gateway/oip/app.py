@@ -10,7 +10,8 @@ from ...client.aio import AsyncClient
 from ...errors import InvalidArgument, InvalidJob, StokerError
 from ...models.answer import Answer
 from ..auth.admission import Scope
-from ..auth.keys import Need
+from ..auth.keys import ApiKey, Need
+from ..auth.scopes import require_model
 from ..door import App, Receive, Send
 from ..problems import Problem, of_error
 from .bodies import Body, Room, deflated, too_large
@@ -20,7 +21,7 @@ from .models import Models
 from .served import ServedModel
 from .statistics import Statistics
 
-Admit = Callable[[Scope, Need], object]
+Admit = Callable[[Scope, Need], ApiKey]
 """Lets a request in, or raises the `Problem` that it is refused with."""
 
 PREFIX = "/v2/"
@@ -71,9 +72,10 @@ class OpenInference:
             await _refuse(failed, scope, receive, send)
 
     async def _infer(self, scope: Scope, parts: Sequence[str], receive: Receive, send: Send) -> None:
-        self._admit(scope, "predict")
+        key = self._admit(scope, "predict")
         _require(scope, "POST")
         ref = model_ref(parts)
+        require_model(key, ref)
         json_bytes: int | None = None
         encoding = accepted = ""
         for name, value in scope["headers"]:
