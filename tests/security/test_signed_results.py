@@ -357,6 +357,10 @@ def test_a_renamed_model_is_signed_by_who_renames_it(parties: Parties) -> None:
     def loaded(ref: str) -> ModelVersion:
         return parties.connection.run(registry.resolve(ref, slot.check_version))
 
+    for key in ("client", None):
+        with parties.client(key) as other, pytest.raises(stoker.Untrusted, match="model figures@1 is refused"):
+            other.rename_model("digits", "figures")
+    assert loaded("digits").name == "digits"
     with parties.client("worker") as keeper:
         keeper.rename_model("digits", "figures")
         assert loaded("figures").name == "figures"

@@ -33,7 +33,10 @@ class _Signed:
         return results.result(job_id, check, partial(self._signatures.doubt, spec=spec))
 
     def _sign_version(self, ref: str, document: str) -> str:
-        return self._signer.sign_document("model", ref, document) if self._signer else document
+        """A version's document, signed if this party signs; refused where it would not be believed then."""
+        signed = self._signer.sign_document("model", ref, document) if self._signer else document
+        self._check_version(ref, signed.encode())
+        return signed
 
     def _check_version(self, ref: str, document: bytes) -> None:
         self._signatures.check("model", ref, document)
