@@ -27,7 +27,7 @@ SPEC = Train(
     epochs=2,
     seed=7,
     batch_size=50,  # the last batch of an epoch is smaller, and not even
-    checkpoint=Checkpoints(epochs=1),
+    checkpoint=Checkpoints(epochs=1, seconds=None),
 )
 Told = dict[str, Any]
 
