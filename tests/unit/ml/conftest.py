@@ -61,37 +61,10 @@ class BriefTrainer(Trainer):
             tf.config.run_functions_eagerly(before)
 
 
-_step_of_keras = keras.optimizers.Adam.update_step
-
-
-def _step_of_tensorflow(
-    adam: keras.optimizers.Adam, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
-) -> None:
-    """Adam's step for a variable: TensorFlow has one operation for it, and Keras has twenty, most of a small step."""
-    is_dense = not isinstance(gradient, tf.IndexedSlices) and variable.dtype == tf.float32
-    if adam.amsgrad or not is_dense or not tf.executing_eagerly():
-        _step_of_keras(adam, gradient, variable, learning_rate)
-        return
-    place, step = adam._get_variable_index(variable), float(adam.iterations.numpy()) + 1  # as Keras'
-    tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle,
-        m=adam._momentums[place].value.handle,
-        v=adam._velocities[place].value.handle,
-        beta1_power=adam.beta_1**step,
-        beta2_power=adam.beta_2**step,
-        lr=learning_rate,
-        beta1=adam.beta_1,
-        beta2=adam.beta_2,
-        epsilon=adam.epsilon,
-        grad=gradient,
-    )
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _few_steps_are_not_traced() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "Trainer", BriefTrainer)
-        patch.setattr(keras.optimizers.Adam, "update_step", _step_of_tensorflow)
         yield
 
 
