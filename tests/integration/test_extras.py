@@ -142,7 +142,7 @@ def test_extras_that_are_named_exist_and_those_of_the_readme_are_tried_here() ->
     of_images = named_in(DOCKERFILE, r"\*\.whl\)")
     assert named | of_images <= EXTRAS.keys()
     assert named_in((ROOT / "README.md").read_text(), "stoker") | of_images == {
-        *("controller", "flower", "gpu", "local", "otel", "s3", "secure", "worker")
+        *("controller", "flower", "gateway", "gpu", "local", "otel", "s3", "secure", "worker")
     }
 
 
@@ -209,6 +209,15 @@ def test_the_image_of_flower_asks_for_a_login(
     with running(command, tmp_path / "log", STOKER_REDIS_URL=redis_url) as output:
         eventually(lambda: output() is not None and answers(f"http://127.0.0.1:{port}/healthcheck") == b"OK")
         assert answers(f"http://127.0.0.1:{port}/workers") == b"401"
+
+
+@pytest.mark.slow
+def test_a_gateway_asks_for_a_key(install: Install, redis_url: str, tmp_path: Path, eventually: Eventually) -> None:
+    port = free_port()
+    command = [str(install("gateway") / "stoker"), "gateway", "--port", str(port)]
+    with running(command, tmp_path / "log", STOKER_REDIS_URL=redis_url, STOKER_HOME=str(tmp_path)) as output:
+        eventually(lambda: output() is not None and b"ok" in answers(f"http://127.0.0.1:{port}/healthz"))
+        assert answers(f"http://127.0.0.1:{port}/v1/jobs") == b"401"
 
 
 @pytest.mark.slow
