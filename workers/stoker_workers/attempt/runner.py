@@ -143,6 +143,8 @@ def _run(pipe: Connection, job: tuple[Spec, Run]) -> None:
     """The runner's whole life."""
     for library in _LIBRARIES:
         logging.getLogger(library).setLevel(logging.WARNING)
+        # TensorFlow brings one of its own when it is imported by a process without any: a line would come twice.
+        logging.getLogger(library).handlers.clear()
     requests: list[StopRequest] = []
     runner = os.getpid()
 
