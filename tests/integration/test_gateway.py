@@ -1,5 +1,6 @@
 """The gateway's door: who comes in, what is refused, and that it answers in every case."""
 
+import asyncio
 import json
 import logging
 import signal
@@ -13,9 +14,12 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
+from stoker.errors import ClientClosed, InvalidJob, TooManyRequests, Unavailable
 from stoker.gateway.app import make_app
 from stoker.gateway.auth.keys import ROLES, KeyRing
 from stoker.gateway.door import MOST_HEAD_BYTES, PUBLIC
+from stoker.gateway.probe import Probe
+from stoker.gateway.problems import of_error
 from stoker.gateway.protocol import HeadBoundProtocol
 from stoker.gateway.routes import NEED, GuardedRoute
 from stoker.settings import Settings
@@ -124,6 +128,32 @@ def test_a_gateway_without_redis_lives_and_is_not_ready(eventually: Eventually) 
         assert gateway.call("GET", "/healthz", key=None).status == 200
         told = gateway.call("GET", "/readyz", key=None)
         assert (told.status, told.json["code"], told.headers["retry-after"]) == (503, "NotReady", "1")
+        # Where Redis is, is nothing for strangers.
+        for path in ("/readyz", "/v2/health/ready"):
+            told = gateway.call("GET", path, key=None)
+            assert (told.status, "127.0.0.1" in told.body.decode()) == (503, False), path
+
+
+def test_probes_cost_redis_one_look_a_second() -> None:
+    looks = []
+
+    async def look() -> str:
+        looks.append(len(looks))
+        await asyncio.sleep(0)
+        return "nothing is here"
+
+    async def ask() -> list[str]:
+        probe = Probe(look)
+        return await asyncio.gather(*(probe.lacks() for _ in range(100)))
+
+    assert set(asyncio.run(ask())) == {"nothing is here"}
+    assert looks == [0]
+
+
+def test_who_is_to_try_again_is_told_when() -> None:
+    for error in (TooManyRequests("later"), Unavailable("later"), ClientClosed("later")):
+        assert of_error(error).response().headers["retry-after"] == "1", error
+    assert "retry-after" not in of_error(InvalidJob("never")).response().headers
 
 
 def test_what_is_left_of_a_limit_is_said_and_more_is_refused(gateway: Gateway) -> None:
@@ -150,12 +180,15 @@ def test_pages_of_other_sites_may_not_call_it(redis_url: str, eventually: Eventu
     with running_gateway(settings, eventually) as gateway:
         foreign = gateway.call("POST", "/nowhere", headers={"Origin": "https://evil.example"})
         assert (foreign.status, foreign.json["code"]) == (403, "ForeignOrigin")
-        assert gateway.call("POST", "/nowhere", headers={"Origin": "null"}).status == 403
+        for none in ("null", "http://[", "http://[::1", "\xff"):
+            assert gateway.call("POST", "/nowhere", headers={"Origin": none}).status == 403, none
         own = f"http://127.0.0.1:{gateway.port}"
         assert gateway.call("POST", "/nowhere", headers={"Origin": own}).status == 404
         asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
         allowed = gateway.call("OPTIONS", "/nowhere", key=None, headers=asked)
         assert (allowed.status, allowed.headers["access-control-allow-origin"]) == (204, "https://shop.example")
+        assert "Inference-Header-Content-Length" in allowed.headers["access-control-allow-headers"]
+        assert "Inference-Header-Content-Length" in allowed.headers["access-control-expose-headers"]
         refused = gateway.call("OPTIONS", "/nowhere", key=None, headers={**asked, "Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in refused.headers
 
@@ -198,6 +231,31 @@ def test_a_head_that_does_not_come_closes_the_connection(gateway: Gateway, monke
                 answer += part
         assert b"HTTP/1.1 408 " in answer
         assert (b"HTTP/1.1 200 " in answer) is (b"healthz" in begun)
+
+
+def test_the_body_of_a_refused_request_is_no_further_one(gateway: Gateway) -> None:
+    with closing(socket.create_connection(("127.0.0.1", gateway.port), PATIENCE_S)) as connection:
+        # Together more than a head may have.
+        for _ in range(30):
+            connection.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000\r\n\r\nx")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
+            connection.sendall(b"x" * 3999)
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_the_body_of_a_refused_request_may_not_take_for_ever(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HeadBoundProtocol, "head_s", 0.2)
+    head = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with closing(socket.create_connection(("127.0.0.1", gateway.port), PATIENCE_S)) as connection:
+        connection.sendall(head + b"1\r\nx\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
+        # More than a head may have.
+        connection.sendall(b"30000\r\n" + b"x" * 0x30000 + b"\r\n")
+        # It is closed, and says nothing that could be taken for the answer to a further request.
+        assert connection.recv(65536) == b""
 
 
 @pytest.mark.parametrize(
@@ -245,6 +303,23 @@ def test_more_requests_than_it_serves_are_refused_and_probes_are_not(redis_url: 
         assert gateway.call("GET", "/healthz", key=None).status == 200
         door._served = 0
         assert gateway.call("GET", "/v1/openapi.json").status == 200
+
+
+def test_bodies_beyond_the_room_for_all_are_refused_and_short_ones_are_not(
+    redis_url: str, eventually: Eventually
+) -> None:
+    with running_gateway(Settings(redis_url=redis_url, gateway_body_bytes=100_000), eventually) as gateway:
+        room = gateway.server._state.room
+        headers = {"Content-Type": "application/json"}
+        long, short = b'{"kind": 1, "kind": 2}' + b" " * 80_000, b'{"kind": 1, "kind": 2}'
+        room.taken_bytes = 400_000
+        told = gateway.call("POST", "/v1/jobs", long, headers=headers)
+        assert (told.status, told.json["code"], told.headers["retry-after"]) == (503, "Unavailable", "1")
+        assert gateway.call("POST", "/v1/jobs", short, headers=headers).json["code"] == "InvalidJSON"
+        assert room.taken_bytes == 400_000
+        room.taken_bytes = 0
+        assert gateway.call("POST", "/v1/jobs", long, headers=headers).json["code"] == "InvalidJSON"
+        assert room.taken_bytes == 0
 
 
 def test_what_is_described_is_what_there_is(gateway: Gateway) -> None:

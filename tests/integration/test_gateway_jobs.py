@@ -113,6 +113,13 @@ def test_a_key_has_jobs_run_within_what_it_is_held_to(gateway: Gateway) -> None:
     }.items():
         answer = gateway.call("POST", "/v1/jobs", {**DESCRIBE, **told}, key="research")
         assert (answer.status, f"its {fields} are" in answer.json["detail"]) == (403, True), answer.body
+    # Nor does it act on a job such as it may not submit.
+    train = {**DESCRIBE, "kind": "train", "model": "digits", "data": "sample://digits", **mine}
+    its = gateway.call("POST", "/v1/jobs", train, key="client").json["id"]
+    for verb in ("cancel", "pause", "resume", "retry"):
+        answer = gateway.call("POST", f"/v1/jobs/{its}/{verb}", key="research")
+        assert (answer.status, "its kinds are" in answer.json["detail"]) == (403, True), answer.body
+    assert gateway.call("GET", f"/v1/jobs/{its}", key="research").json["state"] == "QUEUED"
     # Neither by a job whose model has no name yet, nor by changing one of its own.
     other = submitted(gateway, key="client")["id"]
     evaluate = {"kind": "evaluate", "model": f"job:{other}", "data": "sample://iris", "device": "cpu", **mine}
@@ -269,6 +276,7 @@ def test_what_is_no_job_is_refused_in_a_sentence(gateway: Gateway, body: bytes) 
 def test_bodies_of_another_kind_are_refused(gateway: Gateway) -> None:
     for headers in (
         {"Content-Type": "text/plain"},
+        {"Content-Type": "text/json"},
         {"Content-Type": "application/x-www-form-urlencoded"},
         {"Content-Type": "multipart/form-data; boundary=x"},
         {"Content-Type": "application/json", "Content-Encoding": "gzip"},

@@ -67,8 +67,14 @@ def test_models_are_listed_named_and_predict(gateway: Gateway, client: stoker.Cl
         ("GET", "/v1/models/blooms"),
         ("PUT", "/v1/models/blooms@1/aliases/tried"),
         ("POST", "/v2/models/blooms/infer"),
+        *(("GET", f"/v2/models/blooms{rest}") for rest in ("", "/ready", "/config", "/stats", "/versions/1")),
+        ("GET", "/v2/models/blooms@1/stats"),
     ):
         assert gateway.call(method, path, key="others").status == 403, path
+    for method, path in (("GET", "/v2/models"), ("GET", "/v2/models/stats"), ("POST", "/v2/repository/index")):
+        assert "blooms" in gateway.call(method, path).body.decode(), path
+        hidden = gateway.call(method, path, key="others")
+        assert (hidden.status, "blooms" in hidden.body.decode()) == (200, False), path
     assert gateway.call("POST", "/v1/models/blooms/predict", {"rows": ROWS}, key="others").status == 403
 
 

@@ -8,11 +8,14 @@ from typing import Any, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
 
+from .oip.bodies import Room
 from .problems import Problem
 
 # A body of JSON has to be here by then, and something of any body within the second.
 _WHOLE_S, _CHUNK_S = 30.0, 10.0
-_JSON = ("application/json", "text/json")
+_JSON = "application/json"
+# Above, reading it would keep other requests waiting: a thread does it.
+_MOST_AT_ONCE_BYTES = 64 << 10
 
 
 class BoundedRequest(Request):
@@ -20,24 +23,29 @@ class BoundedRequest(Request):
 
     Args:
         most_bytes: how long the body may be.
+        room: for all bodies that are in hand at once; `release` gives back what this one has taken.
     """
 
-    def __init__(self, request: Request, most_bytes: int) -> None:
+    def __init__(self, request: Request, most_bytes: int, room: Room) -> None:
         super().__init__(request.scope, request.receive)
         self._most_bytes = most_bytes
+        self._room = room
+        self._taken_bytes = 0
         self._whole: bytes | None = None
 
     async def body(self) -> bytes:
         """The whole body.
 
         Raises:
-            Problem: 413 for one that is too long, 408 for one that does not come.
+            Problem: 413 for one that is too long, 408 for one that does not come, 503 for one beyond the room.
         """
         if self._whole is None:
             whole = bytearray()
             try:
                 async with asyncio.timeout(_WHOLE_S):
                     async for chunk in chunks(self, self._most_bytes):
+                        self._room.grow(self._taken_bytes, len(chunk))
+                        self._taken_bytes += len(chunk)
                         whole += chunk
             except TimeoutError:
                 raise _too_slow() from None
@@ -46,7 +54,13 @@ class BoundedRequest(Request):
 
     async def json(self) -> Any:
         """The body as JSON; raises what `body` and `read_json` do."""
-        return read_json(await self.body())
+        body = await self.body()
+        return read_json(body) if len(body) <= _MOST_AT_ONCE_BYTES else await asyncio.to_thread(read_json, body)
+
+    def release(self) -> None:
+        """Give back the room of the body."""
+        self._room.leave(self._taken_bytes)
+        self._taken_bytes = 0
 
     def require_json(self) -> None:
         """Refuse a body that says it is something else.
@@ -55,7 +69,7 @@ class BoundedRequest(Request):
             Problem: 415.
         """
         media = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media not in _JSON and not (media.startswith("application/") and media.endswith("+json")):
+        if media != _JSON and not (media.startswith("application/") and media.endswith("+json")):
             raise Problem(415, "UnsupportedMediaType", "this takes JSON: send Content-Type: application/json")
         refuse_encoding(self)
 

@@ -33,10 +33,10 @@ _ALWAYS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosnif
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, Range, "
-    "Content-Range",
+    "Content-Range, Inference-Header-Content-Length",
     "Access-Control-Max-Age": "600",
 }
-_EXPOSED = b"Location, RateLimit, RateLimit-Policy, Retry-After, Preference-Applied"
+_EXPOSED = b"Location, RateLimit, RateLimit-Policy, Retry-After, Preference-Applied, Inference-Header-Content-Length"
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]*)?")
 _log = logging.getLogger(__name__)
 
@@ -190,7 +190,11 @@ def _name(host: str) -> str:
 
 def _is_same(origin: str, host: str) -> bool:
     """Whether a page comes from this gateway itself."""
-    return urlsplit(origin).netloc.lower() == host.lower()
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        # Such as http://[, which is no address.
+        return False
 
 
 def _is_preflight(scope: Scope, origin: str) -> bool:

@@ -48,6 +48,8 @@ _STATUS: Mapping[type[StokerError], int] = {
     Unauthorized: 502,
     Untrusted: 502,
 }
+# After these the same request may be tried again.
+_AGAIN = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _RETRY_S = "1"
 
 
@@ -115,5 +117,5 @@ def of_error(error: StokerError) -> Problem:
     """The problem that an error of Stoker's is."""
     kind = public_class(error)
     status = _STATUS.get(kind, 500)
-    headers = {"Retry-After": _RETRY_S} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    headers = {"Retry-After": _RETRY_S} if status in _AGAIN else {}
     return Problem(status, kind.__name__, error.message, headers=headers)

@@ -30,6 +30,8 @@ class HeadBoundProtocol(HttpToolsProtocol):
         self.access_log = False
         # How many bytes of a head have come that has not ended; None within a body, and between requests.
         self._head: int | None = 0
+        # Whether a body goes on: its request may have been answered before its end.
+        self._in_body = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -48,8 +50,8 @@ class HeadBoundProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what has come, and refuse a head that does not end."""
         if self._head is None and (self.cycle is None or self.cycle.response_complete) and not self._timer:
-            # The first bytes of a further request.
-            self._head = 0
+            # The first bytes of a further request; or the rest of a body that was refused, which has as long to end.
+            self._head = None if self._in_body else 0
             self._wait()
         if self._head is not None:
             self._head += len(data)
@@ -67,8 +69,20 @@ class HeadBoundProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A head has ended."""
         self._head = None
+        self._in_body = True
         self._stop()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A body has ended, if only that of no bytes."""
+        self._in_body = False
+        self._stop()
+        super().on_message_complete()
+        if self.cycle and self.cycle.response_complete:
+            # uvicorn waits for a further request from the answer on, and the body has ended that.
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def _wait(self) -> None:
         self._stop()
@@ -85,7 +99,10 @@ class HeadBoundProtocol(HttpToolsProtocol):
             self._refuse(_TIMEOUT, f"the head of a request has to be here within {self.head_s:g} s")
 
     def _refuse(self, status: int, why: str) -> None:
-        """Answer without a request, and close."""
+        """Answer without a request, and close; where there is a request whose answer this would stain, close alone."""
+        if self._in_body or not (self.cycle is None or self.cycle.response_complete):
+            self.transport.close()
+            return
         head = STATUS_LINE[status] + b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
         text = why.encode()
         self.transport.write(head + b"content-length: %d\r\n\r\n" % len(text) + text)

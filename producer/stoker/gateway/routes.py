@@ -35,11 +35,14 @@ class GuardedRoute(APIRoute):
         async def handle(request: Request) -> Response:
             state = state_of(request)
             state.gate.admit(request.scope, need)
-            bounded = BoundedRequest(request, state.settings.gateway_body_bytes)
+            bounded = BoundedRequest(request, state.settings.gateway_body_bytes, state.room)
             if takes_json:
                 bounded.require_json()
-            with reaching(state.access):
-                return await inner(bounded)
+            try:
+                with reaching(state.access):
+                    return await inner(bounded)
+            finally:
+                bounded.release()
 
         return handle
 

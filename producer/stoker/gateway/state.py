@@ -1,18 +1,16 @@
 """What one gateway holds, for as long as it runs."""
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 
 from ..client.aio import AsyncClient
-from ..errors import StokerError
 from ..models.access import Access
 from ..settings import Settings
 from .auth.admission import Gate
+from .oip.bodies import Room
+from .probe import Probe
 
-# A probe is answered by what was known so long ago, so that many of them cost Redis little.
-_FRESH_S = 1.0
-_PROBE_S = 2.0
+_BODIES_AT_ONCE = 4
 
 
 @dataclass
@@ -24,6 +22,7 @@ class State:
         client: on which everything stands.
         access: the local files that submits may be checked against.
         ending: whether the gateway takes no more work.
+        room: for the bodies of all requests that are in hand.
     """
 
     settings: Settings
@@ -31,24 +30,18 @@ class State:
     client: AsyncClient
     access: Access
     ending: asyncio.Event = field(default_factory=asyncio.Event)
-    _known: tuple[float, str] | None = None
-    _probing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    room: Room = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.room = Room(_BODIES_AT_ONCE * self.settings.gateway_body_bytes)
+        self._redis = Probe(self._ask)
 
     async def lacks(self) -> str:
         """Why no request can be served now; "" if they can."""
         if self.ending.is_set():
             return "this gateway is about to end"
-        async with self._probing:
-            if self._known is None or time.monotonic() - self._known[0] > _FRESH_S:
-                self._known = (time.monotonic(), await self._probe())
-            return self._known[1]
+        return await self._redis.lacks()
 
-    async def _probe(self) -> str:
-        try:
-            async with asyncio.timeout(_PROBE_S):
-                await self.client.workers()
-        except StokerError as error:
-            return error.message
-        except TimeoutError:
-            return f"Redis has not answered within {_PROBE_S:g} s"
+    async def _ask(self) -> str:
+        await self.client.workers()
         return ""

@@ -75,6 +75,19 @@ async def visible(key: ApiKey, client: AsyncClient, job_id: str) -> tuple[AsyncJ
     return job, status
 
 
+async def actable(key: ApiKey, client: AsyncClient, job_id: str) -> AsyncJob[Result]:
+    """A job that a key sees and may act on: one such as it may submit.
+
+    Raises:
+        JobNotFound: as `visible`.
+        Problem: 403, it may not.
+    """
+    job, _ = await visible(key, client, job_id)
+    spec = await job.spec()
+    _require(lambda: check_role(key, spec, spec.device))
+    return job
+
+
 def _require(check: Callable[[], None]) -> None:
     try:
         check()

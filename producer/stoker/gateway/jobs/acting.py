@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from ...client.many import changed
 from ...status import JobStatus
-from ..auth.scopes import require_submits, visible
+from ..auth.scopes import actable, require_submits, visible
 from ..routes import Caller, Client, document, needs, router
 from .documents import Changes
 from .submitting import status_of
@@ -15,7 +15,7 @@ ROUTES = router("jobs")
 @ROUTES.post("/jobs/{job_id}/cancel", operation_id="cancelJob", response_model=JobStatus, openapi_extra=needs("submit"))
 async def cancel(client: Client, key: Caller, job_id: str) -> Response:
     """Stop a job: at once if it is queued, at its next step if it runs."""
-    job, _ = await visible(key, client, job_id)
+    job = await actable(key, client, job_id)
     await job.cancel()
     return document(await job.status())
 
@@ -23,7 +23,7 @@ async def cancel(client: Client, key: Caller, job_id: str) -> Response:
 @ROUTES.post("/jobs/{job_id}/pause", operation_id="pauseJob", response_model=JobStatus, openapi_extra=needs("submit"))
 async def pause(client: Client, key: Caller, job_id: str) -> Response:
     """Pause a job: one that runs saves a checkpoint, and leaves its slot."""
-    job, _ = await visible(key, client, job_id)
+    job = await actable(key, client, job_id)
     await job.pause()
     return document(await job.status())
 
@@ -31,7 +31,7 @@ async def pause(client: Client, key: Caller, job_id: str) -> Response:
 @ROUTES.post("/jobs/{job_id}/resume", operation_id="resumeJob", response_model=JobStatus, openapi_extra=needs("submit"))
 async def resume(client: Client, key: Caller, job_id: str) -> Response:
     """Let a paused job go on."""
-    job, _ = await visible(key, client, job_id)
+    job = await actable(key, client, job_id)
     await job.resume()
     return document(await job.status())
 

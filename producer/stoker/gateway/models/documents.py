@@ -8,7 +8,7 @@ from ...kinds import Priority
 from ...models.manifest import ModelVersion
 from ...models.prediction import Prediction
 
-_LONGEST_S = 300.0
+LONGEST_S = 300.0
 
 
 class VersionList(BaseModel):
@@ -30,7 +30,7 @@ class Rows(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows: list[dict[str, Any]] | list[list[Any]] = Field(min_length=1, max_length=100_000)
-    timeout: float = Field(default=30.0, gt=0, le=_LONGEST_S)
+    timeout: float = Field(default=30.0, gt=0, le=LONGEST_S)
     priority: Priority = "normal"
     key: str | None = Field(default=None, max_length=1000)
 

@@ -13,6 +13,7 @@ from ..auth.admission import Scope
 from ..auth.keys import ApiKey, Need
 from ..auth.scopes import require_model
 from ..door import App, Receive, Send
+from ..models.documents import LONGEST_S
 from ..problems import Problem, of_error
 from .bodies import Body, Room, deflated, too_large
 from .documents import Documents
@@ -129,15 +130,18 @@ class OpenInference:
         return await self._client.ask(
             ref,
             model.rows(request.tensors),
-            timeout=_TIMEOUT_S if request.timeout_s is None else request.timeout_s,
+            timeout=_TIMEOUT_S if request.timeout_s is None else min(request.timeout_s, LONGEST_S),
             priority=request.priority,
             key=request.key,
         )
 
     async def _document(self, scope: Scope, parts: list[str], receive: Receive, send: Send) -> None:
         """Answer a request for what is known of the server and its models."""
-        if parts not in _OPEN:
-            self._admit(scope, "read" if parts[-1:] == ["stats"] or parts[:1] == ["repository"] else "any")
+        if parts in _OPEN:
+            _require(scope, "GET", "HEAD")
+            await _send(send, _ENCODER.encode(await self._documents.health(parts[1])), b"application/json", [])
+            return
+        key = self._admit(scope, "read" if parts[-1:] == ["stats"] or parts[:1] == ["repository"] else "any")
         if _NOT_HERE.intersection(parts[:1] + parts[2:]):
             raise Problem(
                 501, "NotImplemented", f"this server has no {'/'.join(parts)[:200]}: GET /v2 says what it has"
@@ -146,10 +150,10 @@ class OpenInference:
             _require(scope, "POST")
             with Body(self._room, self._most_body_bytes) as body:
                 wanted = await body.read(receive)
-            document: object = await self._documents.index(wanted)
+            document: object = await self._documents.index(wanted, key)
         else:
             _require(scope, "GET", "HEAD")
-            document = await self._documents.at(parts)
+            document = await self._documents.at(parts, key)
         await _send(send, _ENCODER.encode(document), b"application/json", [])
 
 

@@ -1,15 +1,18 @@
 """What the protocol tells of the server and its models: metadata, health, statistics, the repository's index."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from ...client.aio import AsyncClient
-from ...errors import InvalidJob, StokerError
+from ...errors import InvalidJob
 from ...kinds.problems import short
+from ...models.manifest import ModelVersion
 from ...version import VERSION
+from ..auth.keys import ApiKey
+from ..auth.scopes import require_model, sees_model
+from ..probe import Probe
 from ..problems import Problem
 from .datatypes import Data
 from .models import Models
@@ -21,7 +24,6 @@ EXTENSIONS = (
     *("schedule_policy", "statistics"),
 )
 _PLATFORM = "keras"
-_PROBE_S = 2.0
 # The most rows that clients put into one request, of a model that does not say how many it takes.
 _MOST_ROWS = 4096
 
@@ -40,35 +42,44 @@ class Documents:
         self._client = client
         self._models = models
         self._statistics = statistics
+        self._serving = Probe(self._lacks)
 
-    async def at(self, parts: list[str]) -> object:
-        """The document at a path below `/v2`.
+    async def health(self, which: str) -> object:
+        """Whether the server is "live", or "ready".
 
         Raises:
-            Problem: 404: there is none; 503: it is of a server or a model that is not ready.
+            Problem: 503: it is not ready.
+        """
+        if which == "live":
+            return {"live": True}
+        await self._require_ready()
+        # The protocol's text has one name, and its clients read the other.
+        return {"ready": True, "live": True}
+
+    async def at(self, parts: list[str], key: ApiKey) -> object:
+        """The document at a path below `/v2`, as far as a key may have the models that it tells of.
+
+        Raises:
+            Problem: 404: there is none; 403: it is of a model that the key may not have; 503: of one that is not ready.
             ModelNotFound, Unavailable: of its model.
         """
         match parts:
             case []:
                 return {"name": "stoker", "version": VERSION, "extensions": EXTENSIONS}
-            case ["health", "live"]:
-                return {"live": True}
-            case ["health", "ready"]:
-                await self._require_ready()
-                # The protocol's text has one name, and its clients read the other.
-                return {"ready": True, "live": True}
             case ["models"]:
-                return {"models": sorted({version.name for version in await self._models.all()})}
+                return {"models": sorted({version.name for version in await self._all(key)})}
             case ["models", "stats"]:
-                return self._stats([version.ref for version in await self._models.all()])
+                return self._stats([version.ref for version in await self._all(key)])
             case ["models", name, "versions", version, *rest] if "@" not in name:
+                require_model(key, name)
                 return await self._of_model(f"{name}@{version}", rest)
             case ["models", name, *rest]:
+                require_model(key, name)
                 return await self._of_model(name, rest)
         raise _nothing(parts)
 
-    async def index(self, wanted: Data) -> list[dict[str, str]]:
-        """All versions, and whether each can be asked.
+    async def index(self, wanted: Data, key: ApiKey) -> list[dict[str, str]]:
+        """All versions of the models that a key may have, and whether each can be asked.
 
         Args:
             wanted: the body of the request: empty, or JSON that may say {"ready": true}.
@@ -83,11 +94,11 @@ class Documents:
             raise InvalidJob(
                 f'the body is no request for an index, such as {{}} or {{"ready": true}}: {error}'
             ) from None
-        why = await self._lacks()
+        why = await self._serving.lacks()
         if why and ready:
             return []
         state = {"state": "UNAVAILABLE" if why else "READY", "reason": why}
-        versions = sorted(await self._models.all(), key=lambda version: (version.name, version.version))
+        versions = sorted(await self._all(key), key=lambda version: (version.name, version.version))
         return [{"name": version.name, "version": str(version.version), **state} for version in versions]
 
     async def _of_model(self, ref: str, rest: list[str]) -> object:
@@ -106,6 +117,9 @@ class Documents:
                 return self._stats(every or [chosen.ref])
         raise _nothing(["models", ref, *rest])
 
+    async def _all(self, key: ApiKey) -> list[ModelVersion]:
+        return [version for version in await self._models.all() if sees_model(key, version.name)]
+
     async def _metadata(self, model: ServedModel) -> dict[str, Any]:
         name = model.version.name
         numbers = sorted(version.version for version in await self._models.all() if version.name == name)
@@ -121,18 +135,12 @@ class Documents:
         return {"model_stats": [self._statistics.of(ref) for ref in refs]}
 
     async def _require_ready(self) -> None:
-        if why := await self._lacks():
+        if why := await self._serving.lacks():
             raise Problem(503, "NotReady", why, headers={"Retry-After": "1"})
 
     async def _lacks(self) -> str:
         """Why no model can be asked now; "" if they can."""
-        try:
-            async with asyncio.timeout(_PROBE_S):
-                workers = await self._client.workers()
-        except StokerError as error:
-            return error.message
-        except TimeoutError:
-            return f"Redis has not answered within {_PROBE_S:g} s"
+        workers = await self._client.workers()
         if any(queue.endswith(".infer") for worker in workers for queue in worker.queues):
             return ""
         return "no worker serves predictions: start one by `stoker worker`"
