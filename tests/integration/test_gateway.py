@@ -244,9 +244,7 @@ def test_the_body_of_a_refused_request_is_no_further_one(gateway: Gateway) -> No
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_the_body_of_a_refused_request_may_not_take_for_ever(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_body_of_a_refused_request_may_not_take_for_ever(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HeadBoundProtocol, "head_s", 0.2)
     head = b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     with closing(socket.create_connection(("127.0.0.1", gateway.port), PATIENCE_S)) as connection:

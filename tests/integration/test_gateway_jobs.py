@@ -158,6 +158,15 @@ def test_a_key_sees_the_jobs_of_its_tenants_alone(gateway: Gateway) -> None:
     assert gateway.call("GET", f"/v1/jobs/{nobodys}").json["state"] == "QUEUED"
 
 
+def test_a_job_of_another_tenant_is_given_back_to_nobody(gateway: Gateway) -> None:
+    bank = submitted(gateway, tags={"tenant": "bank"}, singleton="nightly")["id"]
+    mine = {**DESCRIBE, "tags": {"tenant": "research"}, "singleton": "nightly"}
+    told = gateway.call("POST", "/v1/jobs", mine, key="research")
+    assert (told.status, told.json["code"], bank in told.body.decode()) == (409, "OthersJob", False)
+    own = submitted(gateway, key="research", tags={"tenant": "research"}, singleton="ours")["id"]
+    assert submitted(gateway, key="research", tags={"tenant": "research"}, singleton="ours")["id"] == own
+
+
 def test_files_of_the_gateways_machine_are_not_told_of(gateway: Gateway, tmp_path: Path) -> None:
     there = tmp_path / "secret.csv"
     there.write_text("name,password\na,b\n")

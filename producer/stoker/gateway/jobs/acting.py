@@ -47,7 +47,7 @@ async def retry(client: Client, key: Caller, job_id: str) -> Response:
     """Submit a job again that has ended without a result; a repeat gives the same new job."""
     job, _ = await visible(key, client, job_id)
     await require_submits(key, client, await job.spec())
-    return await status_of(await job.retry(), 202, None)
+    return await status_of(key, await job.retry(), None)
 
 
 @ROUTES.post(
@@ -61,4 +61,4 @@ async def resubmit(client: Client, key: Caller, job_id: str, new: Changes) -> Re
     """Submit a job's spec again, with other values of some fields."""
     job, _ = await visible(key, client, job_id)
     await require_submits(key, client, changed(await job.spec(), new.changes))
-    return await status_of(await client.resubmit(job_id, **new.changes), 202, None)
+    return await status_of(key, await client.resubmit(job_id, **new.changes), None)

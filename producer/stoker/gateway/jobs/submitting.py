@@ -11,7 +11,7 @@ from ...client.async_job import AsyncJob
 from ...errors import Timeout
 from ...status import JobStatus
 from ..auth.keys import ApiKey
-from ..auth.scopes import require_submits
+from ..auth.scopes import require_submits, sees
 from ..preferences import Prefer, applied, wait_s
 from ..problems import Problem
 from ..routes import Caller, Client, document, needs, router
@@ -41,7 +41,7 @@ async def submit(
     await require_submits(key, client, new.root)
     job = await client.submit(new.root, idempotency_key=_key(idempotency_key, key))
     seconds = wait_s(prefer)
-    return await status_of(job, 202, seconds)
+    return await status_of(key, job, seconds)
 
 
 @ROUTES.post(
@@ -63,16 +63,23 @@ async def submit_many(client: Client, key: Caller, new: NewJobs, idempotency_key
     return document(SubmittedJobs(ids=[job.id for job in jobs]), 202)
 
 
-async def status_of(job: AsyncJob[Any], status: int, wait: float | None) -> Response:
-    """A job's status as an answer: 200 if it has ended within the wait."""
+async def status_of(key: ApiKey, job: AsyncJob[Any], wait: float | None) -> Response:
+    """The status of a job that was submitted, as an answer: 202, or 200 if it has ended within the wait.
+
+    Raises:
+        Problem: 409: an older job was given back, which the key does not see.
+    """
     if wait is not None:
         with suppress(Timeout):
             await job.wait(wait)
     now = await job.status()
+    if not sees(key, now):
+        why = "a job that this key does not see has this singleton key, or is identical: choose another, or no reuse"
+        raise Problem(409, "OthersJob", why)
     headers = {"Location": f"/v1/jobs/{job.id}", **applied(wait)}
     if not now.state.final:
         headers["Retry-After"] = "1"
-    return document(now, 200 if now.state.final and wait is not None else status, headers)
+    return document(now, 200 if now.state.final and wait is not None else 202, headers)
 
 
 def _key(header: str | None, key: ApiKey) -> str | None:
