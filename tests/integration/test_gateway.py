@@ -135,7 +135,7 @@ def test_a_gateway_without_redis_lives_and_is_not_ready(eventually: Eventually) 
 
 
 def test_probes_cost_redis_one_look_a_second() -> None:
-    looks = []
+    looks: list[int] = []
 
     async def look() -> str:
         looks.append(len(looks))

@@ -429,17 +429,6 @@ def test_who_may_ask_what(gateway: Gateway, key: str | None, method: str, path: 
         assert answer.headers["allow"]
 
 
-def test_no_caller_waits_for_longer_than_the_gateway_does(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, client: stoker.Client
-) -> None:
-    monkeypatch.setattr("stoker.gateway.oip.app.LONGEST_S", 1e-6)
-    inputs = [{"name": "x", "datatype": "FP32", "shape": [1, 64], "data": [0.0] * 64}]
-    for microseconds in (3_600_000_000, 2**63 - 1):
-        body = {"inputs": inputs, "parameters": {"timeout": microseconds}}
-        answer = gateway.call("POST", "/v2/models/oip-digits/infer", body)
-        assert (answer.status, answer.json["code"]) == (504, "Timeout")
-
-
 def test_a_version_that_comes_meanwhile_answers(
     tritons: triton.InferenceServerClient, client: stoker.Client, tmp_path: Path, eventually: Eventually
 ) -> None:
