@@ -486,3 +486,14 @@ def test_the_guides_examples_run(gateway: Gateway, tmp_path: Path) -> None:
     assert (answer["id"], answer["outputs"][0]["shape"]) == ("42", [1, 10])
     [program] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert run(sys.executable, "-c", program).splitlines() == ["(3, 10)", "1"]
+
+
+def test_no_caller_waits_for_longer_than_the_gateway_does(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, client: stoker.Client
+) -> None:
+    monkeypatch.setattr("stoker.gateway.oip.app.LONGEST_S", 1e-6)
+    inputs = [{"name": "x", "datatype": "FP32", "shape": [1, 64], "data": [0.0] * 64}]
+    for microseconds in (3_600_000_000, 2**63 - 1):
+        body = {"inputs": inputs, "parameters": {"timeout": microseconds}}
+        answer = gateway.call("POST", "/v2/models/oip-digits/infer", body)
+        assert (answer.status, answer.json["code"]) == (504, "Timeout")
