@@ -130,6 +130,16 @@ def test_every_user_can_do_its_work(server_url: str, fleet: Fleet) -> None:
         assert denied(admin) == []
 
 
+def test_a_client_may_wait_for_a_result_by_celery(server_url: str, fleet: Fleet) -> None:
+    with stoker.Client(settings=fleet.settings) as client, redis.Redis.from_url(server_url) as admin:
+        admin.acl_log_reset()
+        job = client.submit(BRIEF)
+        app = celery_app(fleet.settings, url_of("client", server_url))
+        assert app.AsyncResult(job.id).get(timeout=PATIENCE_S)["rows"] == 120
+        app.close()
+        assert denied(admin) == []
+
+
 def test_a_client_may_end_a_search_with_all_that_it_has(server_url: str) -> None:
     spec = SPEC.model_copy(update={"device": "gpu"})
     connection = Connection.open(Settings(), server_url)

@@ -193,3 +193,15 @@ def test_what_a_kernel_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     network, files = confined.refused_here()
     assert network == "no network: unshare: Operation not permitted"
     assert files.startswith("no files but its own: Landlock: ")
+    monkeypatch.setattr(landlock, "restrict", lambda *_: None)
+    monkeypatch.setattr(landlock, "forbids_tcp", lambda: True)
+    assert confined.refused_here() == ("no network: TCP is forbidden, UDP is not: unshare: Operation not permitted",)
+
+
+def test_limits_that_cannot_be_set_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(errno.EINVAL, "landlock_add_rule")
+
+    monkeypatch.setattr(landlock, "restrict", fails)
+    [told] = confined.refused_here()
+    assert told.startswith("limits: the process that tried them did not come to its end")

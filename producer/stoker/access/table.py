@@ -85,7 +85,8 @@ COMMANDS = (
 )
 LOADING = ("script|load", "script|exists")
 _MORE_COMMANDS = {
-    Party.CLIENT: (),
+    # Celery's `AsyncResult` waits for results.
+    Party.CLIENT: ("subscribe", "unsubscribe"),
     # Celery and kombu run what they like of these.
     Party.WORKER: (
         *("@string", "@hash", "@list", "@set", "@sortedset", "@stream", "@transaction"),

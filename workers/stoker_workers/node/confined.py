@@ -56,15 +56,19 @@ def refused_here() -> tuple[str, ...]:
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
+            code = 1
             # Nothing of its parent's is to run in it.
             try:
                 os.write(writer, "\n".join(confine(Path(folder), 0)).encode())
+                code = 0
             finally:
-                os._exit(0)
+                os._exit(code)
         os.close(writer)
         with os.fdopen(reader) as answer:
             told = answer.read()
-        os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
+    if status:
+        return ("limits: the process that tried them did not come to its end, so no model can be imported here",)
     return tuple(told.splitlines())
 
 
@@ -77,8 +81,8 @@ def _bound(what: int, most: int) -> None:
 def _cut_off() -> str | None:
     """Leave the network; why not, if that cannot be: a kernel that has no namespaces for us may forbid TCP at least."""
     refusal = namespaces.leave_network()
-    if refusal is None or landlock.forbids_tcp():
-        return None
+    if refusal and landlock.forbids_tcp():
+        return f"TCP is forbidden, UDP is not: {refusal}"
     return refusal
 
 
