@@ -90,13 +90,16 @@ def secrets_folder() -> Path | None:
     return Path(folder) if folder else None
 
 
-def sources() -> object:
+def sources(home: Path) -> object:
     """All that settings come from besides arguments, as it is now: it equals what it was as long as they are the same.
 
     To compare it takes far less than to read and check all settings.
+
+    Args:
+        home: of the local server, whose local.toml counts, too.
     """
     folder = secrets_folder()
-    files = [config_file(), *(sorted(folder.iterdir()) if folder else ())]
+    files = [config_file(), local_file(home), *(sorted(folder.iterdir()) if folder else ())]
     return dict(os.environ), {path: _content(path) for path in files}
 
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel
 
 import stoker
-from stoker.errors import InvalidJob, InvalidSettings, Untrusted
+from stoker.errors import InvalidJob, InvalidSettings, JobFailed, Untrusted
 from stoker.foresight.estimates import Example
 from stoker.foresight.look import Look
 from stoker.kinds.rollout import Approval
@@ -31,6 +31,7 @@ from stoker.models.uploads import FolderFiles, Pieces
 from stoker.schedules.schedule import JobSchedule
 from stoker.security.key_files import write_pair
 from stoker.security.keys import read_private, read_trusted
+from stoker.security.signatures import Signatures
 from stoker.security.signing import Signer, digest_of_text
 from stoker.security.trust import Trust
 
@@ -106,6 +107,14 @@ def result(rng: random.Random) -> None:
     _refuses(lambda: results.result(JOB).decode([b"SUCCEEDED", raw, b"", b"", b""]), InvalidJob)
 
 
+def failure(rng: random.Random) -> None:
+    doubt = Signatures(None, KEYS[-1]).doubt
+    signed = Signer(Ed25519PrivateKey.from_private_bytes(bytes(32))).sign("failure", JOB, "0" * 64)
+    reason, traceback, said = (mutated_bytes(text.encode(), rng) for text in ("schön", "in line 3 of ü", signed))
+    with suppress(JobFailed):
+        _refuses(lambda: results.result(JOB, doubt=doubt).decode([b"FAILED", None, reason, traceback, said]), Untrusted)
+
+
 def envelope(rng: random.Random) -> None:
     trust, signed, _ = _keys()
     changed = mutated_bytes(signed.encode(), rng).decode("utf-8", "replace")
@@ -156,6 +165,7 @@ SORTS = (
         sampled,
         foreseen,
         result,
+        failure,
         envelope,
         document,
         key_file,

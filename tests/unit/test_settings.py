@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stoker.errors import InvalidSettings, StokerError
+from stoker.origins import sources
 from stoker.settings import Settings
 from stoker.tenants import Quota
 
@@ -332,6 +333,13 @@ def test_what_is_wrong_in_a_table_is_named_by_its_place(monkeypatch: pytest.Monk
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().lease_s = 1  # type: ignore[misc]  # mypy says so too
+
+
+def test_a_file_of_the_home_is_among_what_settings_come_from(tmp_path: Path) -> None:
+    before = sources(tmp_path)
+    assert sources(tmp_path) == before
+    (tmp_path / "local.toml").write_text("audit = true")
+    assert sources(tmp_path) != before
 
 
 def test_importing_settings_loads_nothing_heavy() -> None:

@@ -45,11 +45,12 @@ def result(
         raw_state, raw_result, raw_reason, traceback, signed = values
         state = state_of(job_id, raw_state)
         if state in _RAISED:
-            reason = (raw_reason or b"").decode()
+            # Something else than Stoker may have written these.
+            reason = (raw_reason or b"").decode(errors="replace")
             if state is not JobState.CANCELLED:
                 reason += doubt(job_id, failure_document(state, reason, (signed or b"").decode(errors="replace")))
             error = _RAISED[state](reason)
-            error.traceback = traceback.decode() if traceback else None
+            error.traceback = traceback.decode(errors="replace") if traceback else None
             raise error
         if state is JobState.SUCCEEDED and raw_result is None:
             raise InvalidJob(

@@ -139,7 +139,7 @@ class Controller:
 
     def _follow_settings(self) -> None:
         """Follow the settings of tenants, fleets and retention; all others hold until the controller starts again."""
-        if (sources := origins.sources()) == self._sources:
+        if (sources := origins.sources(self._settings.home)) == self._sources:
             return
         now = Settings()
         followed = [name for name in FOLLOWED if self._settings.origin(name) != "argument"]
