@@ -22,7 +22,8 @@ from stoker.errors import InvalidJob, InvalidSettings, JobFailed, Untrusted
 from stoker.foresight.estimates import Example
 from stoker.foresight.look import Look
 from stoker.kinds.rollout import Approval
-from stoker.ledger import guards, results, sampling
+from stoker.ledger import guards, intake, quotas, results, sampling
+from stoker.ledger.attempt import read_attempt
 from stoker.ledger.readable import readable
 from stoker.ledger.schedules import read_schedule, read_state
 from stoker.models.encryption import Keys, NotDecrypted
@@ -107,6 +108,21 @@ def result(rng: random.Random) -> None:
     _refuses(lambda: results.result(JOB).decode([b"SUCCEEDED", raw, b"", b"", b""]), InvalidJob)
 
 
+def attempt(rng: random.Random) -> None:
+    names = ("spec", "checkpoints", "kind", "queue", "traceparent", "likeness", "halving", "needs", "envelope")
+    trust, signed, _ = _keys()
+    texts = {"spec": SPEC, "checkpoints": "[]", "envelope": signed}
+    read = read_attempt(JOB, "owner", {name: mutated_bytes(texts.get(name, "ä").encode(), rng) for name in names})
+    _refuses(lambda: trust.admit(JOB, read.spec, read.envelope), Untrusted)
+
+
+def listed(rng: random.Random) -> None:
+    changed = mutated_bytes("ä 0".encode(), rng)
+    intake.accepted().decode([changed])
+    intake.submitted("key").decode(changed)
+    quotas.tenants().decode([[changed, b"1"], [changed, b"x"]])
+
+
 def failure(rng: random.Random) -> None:
     doubt = Signatures(None, KEYS[-1]).doubt
     signed = Signer(Ed25519PrivateKey.from_private_bytes(bytes(32))).sign("failure", JOB, "0" * 64)
@@ -165,6 +181,8 @@ SORTS = (
         sampled,
         foreseen,
         result,
+        attempt,
+        listed,
         failure,
         envelope,
         document,

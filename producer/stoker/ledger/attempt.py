@@ -92,7 +92,7 @@ def read_attempt(job_id: str, owner: str, fields: Mapping[str, Any]) -> Attempt:
         return int(fields.get(name) or 0)
 
     try:
-        spec, listed = text("spec"), text("checkpoints")
+        spec, listed = (fields.get("spec") or b"").decode(), text("checkpoints")
         checkpoints = _CHECKPOINTS.validate_json(listed) if listed else ()
     except ValueError:
         spec, checkpoints = "", ()
@@ -131,4 +131,4 @@ def _pairs(words: Sequence[bytes]) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def _text(answer: bytes | int) -> str:
-    return answer.decode() if isinstance(answer, bytes) else str(answer)
+    return answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)

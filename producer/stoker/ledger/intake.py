@@ -143,7 +143,8 @@ def submitted(idempotency_key: str) -> Call[str | None]:
     """The id of the job that was submitted with a key; None if there is none."""
 
     def decode(answer: bytes | None) -> str | None:
-        return answer.split()[0].decode() if answer else None
+        words = (answer or b"").split()
+        return words[0].decode(errors="replace") if words else None
 
     return Call(("GET", key("idempotency", idempotency_key)), decode)
 
@@ -155,7 +156,11 @@ def take_in(list_id: str) -> Call[bool]:
 
 def accepted(limit: int = 100) -> Call[list[str]]:
     """Some of the accepted lists of which something is left to be taken in."""
-    return Call(("SRANDMEMBER", key("intakes"), limit), lambda answer: [list_id.decode() for list_id in answer])
+
+    def decode(answer: list[bytes]) -> list[str]:
+        return [list_id.decode(errors="replace") for list_id in answer]
+
+    return Call(("SRANDMEMBER", key("intakes"), limit), decode)
 
 
 def refuse(answer: list[Any]) -> None:

@@ -43,7 +43,9 @@ def tenants() -> Call[list[Tenant]]:
     """The tenants that have jobs which wait or run, by name."""
 
     def decode(answer: list[list[bytes]]) -> list[Tenant]:
-        queued, running = ({name.decode(): int(count) for name, count in _pairs(fields)} for fields in answer)
+        queued, running = (
+            {name.decode(errors="replace"): int(count) for name, count in _pairs(fields)} for fields in answer
+        )
         return [Tenant(name, queued.get(name, 0), running.get(name, 0)) for name in sorted(queued.keys() | running)]
 
     return Call((), decode, script("tenants"))
