@@ -277,6 +277,10 @@ def test_what_a_job_sees_of_its_children_is_bound_to_their_signed_results(partie
     ):
         with pytest.raises(stoker.Untrusted, match=told):
             seen(**changes)
+    # Half a pair of surrogates, which is no UTF-8 but for a parser of JSON.
+    half = again.asked[0].replace(b'"spec":{', b'"spec":{"x":"\xed\xa0\x80",')
+    with pytest.raises(stoker.Untrusted, match=r"the spec of job .* cannot be read"):
+        check_asked(slot, Attempt(parent.job_id, "o", 2, "", (), asked=(half,)))
 
 
 def test_a_child_that_a_client_has_signed_is_refused(parties: Parties) -> None:

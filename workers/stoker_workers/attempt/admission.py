@@ -143,7 +143,7 @@ def _check_child(trust: Trust, parent: str, document: bytes) -> None:
     if state != JobState.SUCCEEDED:
         raise Untrusted(f"job {child_id} is listed as {state}, and has a result")
     said = trust.check_fields("result", child_id, result)
-    check_spec(said, digest_of_text(_spec_within(document.decode(), child)))
+    check_spec(said, digest_of_text(_spec_within(document.decode(errors="replace"), child)))
 
 
 def _spec_within(document: str, child: Mapping[str, object]) -> str:
