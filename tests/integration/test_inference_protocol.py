@@ -42,7 +42,7 @@ SHOP = {
 DATATYPES = {"age": "FP64", "member": "BOOL", "city": "BYTES", "note": "BYTES"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def models(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
     """One of an array, one of a table, one of two arrays, and one of pictures."""
     folder = tmp_path_factory.mktemp("protocol")
