@@ -204,10 +204,7 @@ class Settings(Places):
         default=1000, ge=1, le=100_000, description="How many requests a gateway serves at once; others are refused."
     )
     gateway_body_bytes: int = Field(
-        default=16 * 1024**2, ge=1024, description="Bytes that a request to the gateway may have, but for uploads."
-    )
-    gateway_upload_bytes: int = Field(
-        default=1024**3, ge=1024, description="Bytes that a file may have that is uploaded by the gateway."
+        default=16 * 1024**2, ge=1024, description="Bytes that the body of a request to the gateway may have."
     )
     traces: bool = Field(
         default=False,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -362,6 +363,12 @@ def test_the_command_serves_until_it_is_told_to_end(
         eventually(lambda: answers(gateway))
         assert gateway.call("GET", "/v1/openapi.json", key="shop").status == 200
         assert commands.run("gateway", "revoke", "shop").returncode == 0
+        eventually(lambda: gateway.call("GET", "/v1/openapi.json", key="shop").status == 401)
+        made |= json.loads(commands.run("gateway", "new-key", "shop-2", "--json").stdout)
+        keys.texts["shop"] = made["key"]
+        eventually(lambda: gateway.call("GET", "/v1/openapi.json", key="shop").status == 200)
+        for file in Path(made["gateway_keys"]).iterdir():
+            file.unlink()
         eventually(lambda: gateway.call("GET", "/v1/openapi.json", key="shop").status == 401)
     finally:
         process.send_signal(signal.SIGTERM)

@@ -296,7 +296,7 @@ def test_bodies_of_another_kind_are_refused(gateway: Gateway) -> None:
 
 
 def test_bodies_that_are_too_long_are_not_read(redis_url: str, eventually: Eventually) -> None:
-    settings = Settings(redis_url=redis_url, gateway_body_bytes=1024, gateway_upload_bytes=4096)
+    settings = Settings(redis_url=redis_url, gateway_body_bytes=1024)
     with running_gateway(settings, eventually) as gateway:
         long = json.dumps({**DESCRIBE, "tags": {"a": "b" * 200, "c" * 250: "d" * 250, "e" * 250: "f" * 250}}).encode()
         for body in (long, long + b" " * 10_000):

@@ -75,7 +75,7 @@ def _rules(settings: Settings) -> Rules:
         hosts=frozenset(map(str.lower, settings.gateway_hosts)) | {*_LOOPBACK, settings.gateway_host.lower()},
         origins=frozenset(settings.gateway_origins),
         requests=settings.gateway_connections,
-        body_bytes=max(settings.gateway_body_bytes, settings.gateway_upload_bytes),
+        body_bytes=settings.gateway_body_bytes,
     )
 
 

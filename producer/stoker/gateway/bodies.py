@@ -115,7 +115,7 @@ def too_large(most_bytes: int) -> Problem:
     return Problem(
         413,
         "ContentTooLarge",
-        f"the body may be {most_bytes:,} bytes: upload larger data as a file, and name that",
+        f"the body may be {most_bytes:,} bytes: put larger data where workers read it, and name that",
         headers={"Connection": "close"},
     )
 

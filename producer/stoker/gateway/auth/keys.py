@@ -145,13 +145,16 @@ class KeyRing:
         return key if key and hmac.compare_digest(key.digest, digest_of(shown)) else None
 
     def _look(self) -> None:
-        """Read the keys again, if their file has changed; what cannot be read is told of, and the old ones hold."""
+        """Read the keys again, if their file has changed.
+
+        What cannot be read is told of, and the old ones hold; where there is no file any more nobody comes in.
+        """
         assert self._path is not None
         self._look_at = time.monotonic() + _LOOK_S
         try:
             changes = changes_of(self._path)
             if changes != self._changes:
-                self._keys, self._changes = read_keys(self._path), changes
+                self._keys, self._changes = read_keys(self._path) if changes else {}, changes
         except InvalidSettings as error:
             _log.error("the API keys are those of before: %s", error)
 
