@@ -7,23 +7,20 @@ from fastapi import Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...errors import InvalidArgument, JobCancelled, JobDead, JobFailed, JobPruned, Timeout
+from ...errors import JobCancelled, JobDead, JobFailed, JobPruned, Timeout
 from ...events import JobState
 from ...foresight.eta import Eta
 from ...kinds import Result, Spec
 from ...status import JobStatus
-from ...tenants import TENANT
-from ..auth.keys import ApiKey
-from ..auth.scopes import ALL, sees, visible
+from ..auth.scopes import visible
 from ..preferences import Prefer, applied, wait_s
 from ..problems import Problem, of_error
 from ..routes import Caller, Client, document, needs, router, state_of
 from ..sse.stream import MEDIA_TYPE, EventStream
 from .documents import JobPage, Lines
+from .listing import Wanted, found_jobs, tag_of
 
 ROUTES = router("jobs")
-# A page is looked for in so many of the ledger's, where a key does not see all of it.
-_MOST_LOOKS = 20
 _MOST = 500
 
 Tags = Annotated[list[str] | None, Query(alias="tag", max_length=32, description="NAME=VALUE; all have to fit.")]
@@ -46,31 +43,8 @@ async def list_jobs(
     cursor: Cursor = None,
 ) -> Response:
     """List jobs, the newest first."""
-    wanted = dict(map(_pair, tags or ()))
-    tenant = _only_tenant(key)
-    if tenant and wanted.setdefault(TENANT, tenant) != tenant:
-        return document(JobPage(jobs=[]))
-    found: list[JobStatus] = []
-    for _ in range(_MOST_LOOKS):
-        page = await client.jobs(
-            state,
-            kind,
-            limit,
-            model=model,
-            tags=wanted,
-            parent=parent,
-            since=since,
-            until=until,
-            paused=paused,
-            before=cursor,
-        )
-        found += [status for status in page if sees(key, status)]
-        cursor = page[-1].id if len(page) == limit else None
-        if cursor is None or len(found) >= limit:
-            break
-    if len(found) > limit:
-        found, cursor = found[:limit], found[limit - 1].id
-    return document(JobPage(jobs=found, next=cursor))
+    wanted = Wanted(state, kind, model, dict(map(tag_of, tags or ())), parent, since, until, paused)
+    return document(await found_jobs(client, key, wanted, limit, cursor))
 
 
 @ROUTES.get("/jobs/{job_id}", operation_id="getJob", response_model=JobStatus, openapi_extra=needs("read"))
@@ -150,18 +124,3 @@ async def follow(
     counted = state.gate.stream(key)
     counted.__enter__()
     return EventStream(events, counted, state.ending)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise InvalidArgument("a tag is NAME=VALUE, such as tag=tenant=research")
-    return name, value
-
-
-def _only_tenant(key: ApiKey) -> str:
-    """The only tenant that a key is for; "" if it may be for several."""
-    if key.tenants == ALL or len(key.tenants) != 1:
-        return ""
-    [pattern] = key.tenants
-    return "" if set(pattern) & set("*?[") else pattern
