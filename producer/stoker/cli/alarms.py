@@ -6,8 +6,9 @@ import typer
 
 from ..client.blocking import Client
 from ..ledger.alarms import Alarm
+from ..terminal.amounts import ago
 from .moments import moment
-from .output import AsJson, Styled, ago, draw, print_json, say
+from .output import AsJson, Styled, draw, print_json, say
 from .table import Table
 
 

@@ -10,8 +10,9 @@ from ..client.blocking import Client
 from ..errors import InvalidArgument
 from ..security.audit import AuditEntry, verifying
 from ..security.audit.verifying import AuditReport
+from ..terminal.amounts import ago
 from .moments import moment
-from .output import AsJson, Styled, ago, draw, print_json, say
+from .output import AsJson, Styled, draw, print_json, say
 from .table import Table
 
 _SHORT_DIGEST = 16

@@ -15,7 +15,8 @@ from ..redis.calls import Call
 from ..redis.connection import Connection
 from ..settings import Settings
 from ..status import JobStatus
-from .output import SHORT_ID, AsJson, Styled, ago, draw, duration, print_json, say, say_block
+from ..terminal.amounts import ago, duration
+from .output import SHORT_ID, AsJson, Styled, draw, print_json, say, say_block
 from .short_id import SEARCHED, whole_id
 from .table import Table
 

@@ -10,7 +10,8 @@ from ..errors import InvalidArgument
 from ..models.encryption import key_id, new_key
 from ..models.store.reencrypting import Reencrypting
 from ..settings import Settings
-from .output import AsJson, console_aside, print_json, say, size_text
+from ..terminal.amounts import size_text
+from .output import AsJson, console_aside, print_json, say
 
 _SHOWN = 10
 

@@ -14,8 +14,9 @@ from ..client.blocking import Client
 from ..errors import InvalidArgument, JobNotFound
 from ..ledger.uploads import KEEP_DAYS, Upload
 from ..models.uploads import SCHEME, parse_upload
+from ..terminal.amounts import ago, duration, size_text
 from .encrypting import make_key, reencrypt
-from .output import AsJson, Styled, ago, console_aside, draw, duration, print_json, say, size_text
+from .output import AsJson, Styled, console_aside, draw, print_json, say
 from .short_id import SEARCHED, whole_id
 from .table import Table
 

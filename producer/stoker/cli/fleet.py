@@ -19,7 +19,8 @@ from ..ledger import autoscaling, monitoring, presence
 from ..local import redis_url_of
 from ..redis.connection import Connection
 from ..settings import Settings
-from .output import AsJson, Styled, ago, console, draw, duration, line, print_json, say
+from ..terminal.amounts import ago, duration
+from .output import AsJson, Styled, console, draw, line, print_json, say
 from .table import Table
 
 _EVERY_S = 1.0

@@ -10,8 +10,9 @@ from ..client.blocking import Client
 from ..errors import InvalidArgument
 from ..ledger.guards import Guarded
 from ..models.guard import Guard
+from ..terminal.amounts import ago
 from .model_keeping import Name, models
-from .output import AsJson, ago, draw, print_json, say
+from .output import AsJson, draw, print_json, say
 from .table import Table
 
 __all__ = ["models"]

@@ -16,11 +16,12 @@ from ..kinds.base import Reuse
 from ..kinds.result import JobResult
 from ..models.store import Store
 from ..status import JobStatus
+from ..terminal.amounts import ago, duration
 from .job_file import read_specs
 from .live import follow, show_result
 from .models import newer_than_champion
 from .moments import moment, seconds
-from .output import SHORT_ID, AsJson, Styled, ago, console, draw, duration, print_json, say, say_block, state_text
+from .output import SHORT_ID, AsJson, Styled, console, draw, print_json, say, say_block, state_text
 from .paused import warn_of_pauses
 from .short_id import SEARCHED, whole_id
 from .table import Table

@@ -13,9 +13,10 @@ from ..client.job import Job
 from ..events import Event, Finished, Log
 from ..kinds.result import JobResult
 from ..models.store import Store
+from ..terminal.amounts import duration
 from ..terminal.printable import printable
 from .output import console as new_console
-from .output import draw, duration, line, say, style_of
+from .output import draw, line, say, style_of
 from .table import Table
 
 R = TypeVar("R", bound=JobResult)

@@ -8,10 +8,11 @@ from ..client.blocking import Client
 from ..ledger.model_log import ModelChange
 from ..models.manifest import CHAMPION, ModelVersion
 from ..models.retention import Removal
+from ..terminal.amounts import ago
 from .asking import Yes, ask
 from .model_export import models
 from .models import Ref
-from .output import AsJson, Styled, ago, draw, print_json, say
+from .output import AsJson, Styled, draw, print_json, say
 from .table import Table
 
 __all__ = ["models"]

@@ -19,7 +19,8 @@ from ..models.signature import TensorSpec
 from ..models.store import Store
 from ..redis.connection import Connection
 from ..settings import Settings
-from .output import AsJson, Styled, ago, draw, line, metrics_text, print_json, say, size_text
+from ..terminal.amounts import ago, size_text
+from .output import AsJson, Styled, draw, line, metrics_text, print_json, say
 from .table import Table
 
 Ref = Annotated[

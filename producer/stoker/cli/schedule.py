@@ -11,9 +11,10 @@ from ..client.blocking import Client
 from ..errors import InvalidArgument
 from ..schedules.schedule import CatchUp, ScheduleStatus
 from ..schedules.times import zone_of
+from ..terminal.amounts import ago
 from .job_file import read_specs
 from .moments import seconds
-from .output import SHORT_ID, AsJson, Styled, ago, draw, print_json, say
+from .output import SHORT_ID, AsJson, Styled, draw, print_json, say
 from .table import Table
 
 schedule = typer.Typer(

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 import typer
 
 from ..client.blocking import Client
+from ..terminal.amounts import size_text
 from .moments import moment
-from .output import AsJson, draw, print_json, say, size_text
+from .output import AsJson, draw, print_json, say
 from .table import Table
 
 

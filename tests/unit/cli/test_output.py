@@ -23,7 +23,7 @@ from stoker.cli import dead, fleet, jobs
 from stoker.cli.dead import DeadJob
 from stoker.cli.fleet import FleetStatus
 from stoker.cli.live import follow, show_result
-from stoker.cli.output import ago, console, draw, metrics_text, print_json, say, say_block, say_error
+from stoker.cli.output import console, draw, metrics_text, print_json, say, say_block, say_error
 from stoker.cli.table import Table
 from stoker.events import Finished, Log, Progress
 from stoker.fleet.bounds import Decision
@@ -31,6 +31,7 @@ from stoker.kinds import DeployResult, DescribeResult
 from stoker.ledger.dead_jobs import PastAttempt
 from stoker.models.store import Store
 from stoker.status import JobStatus
+from stoker.terminal.amounts import ago
 from stoker.terminal.printable import printable
 
 from ... import commands

@@ -9,7 +9,7 @@ from ...ledger.keys import key
 from ...ledger.usage import budgets
 from ...models.store import Store
 from ...redis.calls import drive
-from ..output import ago, duration, size_text
+from ...terminal.amounts import ago, duration, size_text
 from .check import Check, Finding, System, fail, listed, ok, warn
 
 # A job that computes sends an event every few seconds; loading data or a model may take minutes.

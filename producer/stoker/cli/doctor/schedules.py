@@ -5,7 +5,7 @@ from datetime import timedelta
 from ...client.scheduling import all_schedules
 from ...ledger import clock, schedules
 from ...redis.calls import drive
-from ..output import ago
+from ...terminal.amounts import ago
 from .check import Check, Finding, System, ok, warn
 
 # A controller looks every second, and another leads a few seconds after one has died.

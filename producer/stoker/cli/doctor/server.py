@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from ...ledger import clock
+from ...terminal.amounts import duration, size_text
 from ...urls import masked, sentinels_of
-from ..output import duration, size_text
 from .check import Check, Finding, System, fail, ok, warn
 from .holes import known_holes
 
