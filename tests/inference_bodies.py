@@ -48,6 +48,10 @@ HOSTILE: dict[str, tuple[bytes, int | None]] = {
     "deep data of what is ignored": (b'{"more":' + b"[" * DEEP + b"]" * DEEP + b',"inputs":[]}', None),
     "a sequence": (json.dumps(json.loads(described()) | {"parameters": {"sequence_id": 3}}).encode(), None),
     "an id that is no text": (json.dumps(json.loads(described()) | {"id": 3}).encode(), None),
+    "a million outputs": (
+        b'{"outputs":[' + b",".join([b'{"name":"a"}'] * 10**6) + b"]," + described()[1:],
+        None,
+    ),
     "a timeout below 0": (json.dumps(json.loads(described()) | {"parameters": {"timeout": -1}}).encode(), None),
 }
 

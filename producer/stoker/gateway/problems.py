@@ -1,6 +1,7 @@
 """Errors as answers: RFC 9457's problem documents, which also carry `error`, as the Open Inference Protocol has it."""
 
 import json
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -27,7 +28,10 @@ from ..errors import (
     Untrusted,
     public_class,
 )
+from ..outages import DependencyUnavailable
+from ..redis.retries import RedisUnavailable
 
+_log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 # What an error of Stoker's is in HTTP; a class that is not here is the gateway's own failure.
 _STATUS: Mapping[type[StokerError], int] = {
@@ -47,6 +51,12 @@ _STATUS: Mapping[type[StokerError], int] = {
     # The gateway's own rights, and what others have signed, are nothing that a caller could mend.
     Unauthorized: 502,
     Untrusted: 502,
+}
+# Where Redis and the store are, and as whom the gateway comes there, is nothing for its callers.
+_INSIDE: Mapping[type[StokerError], str] = {
+    RedisUnavailable: "Redis cannot be asked now",
+    DependencyUnavailable: "what this needs is away now",
+    Unauthorized: "the gateway's own rights are not enough for this",
 }
 # After these the same request may be tried again.
 _AGAIN = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -114,8 +124,15 @@ class Problem(HTTPException):
 
 
 def of_error(error: StokerError) -> Problem:
-    """The problem that an error of Stoker's is."""
+    """The problem that an error of Stoker's is; what tells of this side of the gateway goes into its log alone."""
     kind = public_class(error)
     status = _STATUS.get(kind, 500)
     headers = {"Retry-After": _RETRY_S} if status in _AGAIN else {}
-    return Problem(status, kind.__name__, error.message, headers=headers)
+    told = error.message
+    if away := next((words for sort, words in _INSIDE.items() if isinstance(error, sort)), None):
+        told = f"{away}: the gateway's log says why"
+    elif status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        told = "the gateway failed at this: its log says why"
+    if told != error.message:
+        _log.warning("%s: %s", kind.__name__, error.message)
+    return Problem(status, kind.__name__, told, headers=headers)

@@ -14,12 +14,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError, NoScriptError, RedisError
 from redis.retry import Retry
 
-from ..errors import ClientClosed, Unavailable
+from ..errors import ClientClosed
 from ..settings import Settings
 from ..urls import masked, sentinels_of, user_of
 from .calls import Call, Caller
 from .origin import origin
-from .retries import Tries
+from .retries import RedisUnavailable, Tries
 from .scopes import PerLoop, PerProcess
 from .turns import Turns
 
@@ -48,9 +48,9 @@ class _Limits:
     connections: int = _MAX_CONNECTIONS
     wait_s: float = 10.0
 
-    def exhausted(self) -> Unavailable:
+    def exhausted(self) -> RedisUnavailable:
         """The error of a call that got no connection."""
-        return Unavailable(
+        return RedisUnavailable(
             f"all {self.connections} connections to Redis at {self.where} were in use for {self.wait_s:g} s: make "
             "fewer calls at once, or raise STOKER_MAX_CONNECTIONS"
         )

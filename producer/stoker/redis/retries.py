@@ -39,6 +39,10 @@ _LOADED_WITHIN_S = 3.0
 _TOO_MANY_CLIENTS = "max number of clients reached"
 
 
+class RedisUnavailable(Unavailable):
+    """Redis itself is out of reach, or takes no commands for now; the message says where it is."""
+
+
 class Tries:
     """The tries of one call; redis-py's own retries are off.
 
@@ -85,7 +89,7 @@ def reason_of(error: Exception, where: str) -> StokerError:
         case ResponseError() | BusyLoadingError():
             return _answered(error, where)
         case InvalidResponse():
-            return Unavailable(
+            return RedisUnavailable(
                 f"what answers at {where} does not speak Redis' protocol: {error}; check the host and the port in "
                 "STOKER_REDIS_URL, and that it says rediss:// if the server wants TLS"
             )
@@ -98,23 +102,23 @@ def _login(error: Exception, where: str) -> Unauthorized:
     return Unauthorized(f"{where} refused the login: {error}; check the user and password in the URL")
 
 
-def _unreachable(error: Exception, where: str) -> Unavailable:
+def _unreachable(error: Exception, where: str) -> RedisUnavailable:
     if _is_untrusted(error):
-        return Unavailable(
+        return RedisUnavailable(
             f"the certificate of Redis at {where} cannot be trusted: {error}; name the file of its CA with "
             "?ssl_ca_certs=…, and use a host name that the certificate holds"
         )
     if isinstance(error.__cause__ or error.__context__, FileNotFoundError):
-        return Unavailable(
+        return RedisUnavailable(
             f"the certificate of Redis at {where} cannot be checked: a file that the URL names is not there; correct "
             "ssl_ca_certs, ssl_certfile or ssl_keyfile in it"
         )
     if _TOO_MANY_CLIENTS in str(error):
-        return Unavailable(
+        return RedisUnavailable(
             f"Redis at {where} takes no more connections: {error}; close clients that are not used, lower "
             "STOKER_MAX_CONNECTIONS, or raise the server's maxclients"
         )
-    return Unavailable(
+    return RedisUnavailable(
         f"Redis at {where} cannot be reached: {error}; start it with `stoker up`, or check STOKER_REDIS_URL"
     )
 
@@ -123,7 +127,7 @@ def _no_master(error: Exception, where: str) -> StokerError:
     # redis-py's message quotes the sentinels' errors, but also every connection option.
     if AuthenticationError.__name__ in str(error):
         return Unauthorized(f"the sentinels of {where} refused the login; check sentinel_password in the URL")
-    return Unavailable(f"no sentinel of {where} knows a master of this name that runs; check master_name")
+    return RedisUnavailable(f"no sentinel of {where} knows a master of this name that runs; check master_name")
 
 
 def _answered(error: Exception, where: str) -> StokerError:
@@ -135,14 +139,14 @@ def _answered(error: Exception, where: str) -> StokerError:
             f"{where} forbids this user a command: {answer}; docs/security.md lists what each kind of user needs"
         )
     if isinstance(error, NoScriptError):
-        return Unavailable(
+        return RedisUnavailable(
             f"Redis at {where} lacks scripts of this version of Stoker, and this user may not load them: see that a "
             "controller of this version runs, which does"
         )
     if isinstance(error, OutOfMemoryError | ReadOnlyError) or answer.startswith(_NO_WRITES):
-        return Unavailable(f"Redis at {where} takes no writes now: {answer}; docs/operations.md says what to do")
+        return RedisUnavailable(f"Redis at {where} takes no writes now: {answer}; docs/operations.md says what to do")
     if isinstance(error, BusyLoadingError | ClusterDownError | TryAgainError) or answer.startswith(_NO_ANSWERS):
-        return Unavailable(
+        return RedisUnavailable(
             f"Redis at {where} answers nothing now: {answer}; it starts, fails over or runs a long script: "
             "try again, and see docs/operations.md if it stays so"
         )

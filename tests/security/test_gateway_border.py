@@ -1,0 +1,113 @@
+"""What comes to the gateway in millions of pieces is taken or refused; what it tells names nothing of the inside."""
+
+import json
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from stoker.errors import StokerError, Unauthorized
+from stoker.gateway.problems import of_error
+from stoker.outages import Dependency, DependencyUnavailable, Outage
+from stoker.settings import Settings
+
+from ..conftest import PATIENCE_S, Eventually
+from ..integration.conftest import free_port
+from ..integration.gateways import Gateway, running_gateway
+
+TINY_BYTES, BODY_BYTES = 6, 3 << 20
+
+
+@pytest.fixture
+def gateway(redis_url: str, eventually: Eventually) -> Iterator[Gateway]:
+    with running_gateway(Settings(redis_url=redis_url), eventually) as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v1/jobs", 422), ("/v2/models/nothing/infer", 404)])
+def test_three_megabytes_in_chunks_of_six_bytes_end_no_gateway(gateway: Gateway, path: str, status: int) -> None:
+    """CVE-2025-23310, CVE-2025-23311: a stack, or memory, for each tiny chunk."""
+    body = b"{" + b" " * (BODY_BYTES - 2) + b"}"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {gateway.keys.texts['operator']}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    parts = (body[at : at + TINY_BYTES] for at in range(0, len(body), TINY_BYTES))
+    sent = head.encode() + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+    with closing(socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_S)) as connection:
+        connection.sendall(sent)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == status
+        assert len(json.loads(answer.read())["detail"]) < 500
+    assert gateway.call("GET", "/healthz", key=None).status == 200
+
+
+def words_of(settings: Settings, *more: str) -> tuple[str, ...]:
+    """What no caller is to read."""
+    return (*more, str(settings.home), settings.store, "Traceback", "/site-packages/", "redis://", ".py")
+
+
+def test_callers_are_told_nothing_of_where_redis_and_the_store_are(
+    tmp_path: Path, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    """CVE-2025-23319: the text of an error names what is inside."""
+    port = free_port()
+    settings = Settings(
+        redis_url=f"redis://somebody:s3cret@127.0.0.1:{port}/0", store_url=str(tmp_path / "hidden"), home=tmp_path
+    )
+    inside = words_of(settings, str(port), "s3cret", "somebody", "hidden")
+    job = {"kind": "describe", "data": "sample://iris"}
+    asked: tuple[tuple[str, str, Any], ...] = (
+        ("POST", "/v1/jobs", job),
+        ("GET", "/v1/jobs", None),
+        ("GET", "/v1/models", None),
+        ("GET", "/v1/workers", None),
+        ("POST", "/v2/models/m/infer", {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}]}),
+        ("GET", "/v2/models/m", None),
+        ("GET", "/readyz", None),
+    )
+    with running_gateway(settings, eventually) as gateway, caplog.at_level(logging.WARNING):
+        for method, path, body in asked:
+            answer = gateway.call(method, path, body)
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1"), (path, answer.body)
+            told = answer.body.decode()
+            assert not [word for word in inside if word in told], told
+            assert "log says why" in told
+    assert f"127.0.0.1:{port}" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unauthorized("redis.internal:6379 forbids this user a command"),
+        DependencyUnavailable(Outage(of=Dependency.STORE, reason="the artifact store /srv/redis.internal is away")),
+        StokerError("the command for Redis at redis.internal could not be sent"),
+    ],
+)
+def test_what_tells_of_the_inside_stays_in_the_log(error: StokerError, caplog: pytest.LogCaptureFixture) -> None:
+    told = of_error(error)
+    assert "log says why" in told.detail
+    assert "internal" not in told.detail
+    assert "redis.internal" in caplog.text
+
+
+def test_what_nobody_foresaw_is_told_of_in_one_sentence(gateway: Gateway, redis_url: str) -> None:
+    """What somebody wrote into Redis by hand ends no request with more than a sentence."""
+    with redis.Redis.from_url(redis_url) as server:
+        for name in ("stoker:jobs:all", "stoker:models"):
+            server.set(name, "no set")
+    for path in ("/v1/jobs", "/v1/models", "/v2/models"):
+        answer = gateway.call("GET", path)
+        told = answer.body.decode()
+        assert answer.status in (200, 500, 503), told
+        assert not [word for word in words_of(Settings()) if word in told], told
+
+
