@@ -69,6 +69,10 @@ class OngoingOutage(Outage):
     since: datetime
 
 
+class RedisUnavailable(Unavailable):
+    """Redis itself is out of reach, or takes no commands for now; the message says where it is."""
+
+
 class DependencyUnavailable(Unavailable):
     """A dependency is away, which is nobody's fault and will pass."""
 

@@ -1,5 +1,6 @@
 """What comes to the gateway in millions of pieces is taken or refused; what it tells names nothing of the inside."""
 
+import asyncio
 import json
 import logging
 import socket
@@ -12,14 +13,18 @@ from typing import Any
 import pytest
 import redis
 
-from stoker.errors import StokerError, Unauthorized
+from stoker.errors import StokerError, Unauthorized, Unavailable
 from stoker.gateway.problems import of_error
+from stoker.gateway.refusals import Refusal, Refusals
 from stoker.outages import Dependency, DependencyUnavailable, Outage
+from stoker.redis.calls import drive
+from stoker.security import audit
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
 from ..integration.conftest import free_port
 from ..integration.gateways import Gateway, running_gateway
+from .parties import Parties
 
 TINY_BYTES, BODY_BYTES = 6, 3 << 20
 
@@ -111,3 +116,46 @@ def test_what_nobody_foresaw_is_told_of_in_one_sentence(gateway: Gateway, redis_
         assert not [word for word in words_of(Settings()) if word in told], told
 
 
+def test_who_is_not_let_in_is_noted_once_a_minute_with_a_count(
+    parties: Parties, redis_url: str, eventually: Eventually
+) -> None:
+    connection = parties.connection
+    connection.run(audit.look(is_on=True, limit=1))
+
+    def noted() -> list[tuple[str, str]]:
+        entries = drive(audit.newest(100), connection.run)
+        return [(entry.who, entry.text.partition(" from ")[0]) for entry in entries if entry.what == "refused"]
+
+    with running_gateway(Settings(redis_url=redis_url), eventually) as gateway:
+        for number in range(20):
+            assert gateway.call("GET", f"/v1/jobs/{number}?key=s3cret", key=None).status == 401
+            assert gateway.call("GET", f"/v2/models/{number}", key="revoked").status == 401
+            assert gateway.call("POST", "/v1/jobs", key="viewer").status == 403
+            assert gateway.call("GET", "/v1/jobs", headers={"Host": "evil.example"}).status == 421
+        [viewer] = [key.id for key in gateway.keys.known.values() if key.name == "viewer"]
+        first = {("", "401: GET /v1/jobs/0"), (viewer, "403: POST /v1/jobs"), ("", "421: GET /v1/jobs")}
+        eventually(lambda: set(noted()) == first)
+    # The minutes end with the gateway.
+    later = {("", "401: 39 more like it"), (viewer, "403: 19 more like it"), ("", "421: 19 more like it")}
+    assert sorted(noted()) == sorted(first | later)
+
+
+def test_refusals_are_noted_by_the_minute_and_wait_for_redis() -> None:
+    notes: list[Refusal] = []
+    now, is_away = 0.0, True
+
+    async def note(refusal: Refusal) -> None:
+        if is_away:
+            raise Unavailable("Redis is away")
+        notes.append(refusal)
+
+    refusals = Refusals(note, lambda: now)
+    for now in (0.0, 30.0, 59.0, 61.0, 62.0):
+        refusals.count(401, "", f"at {now:g}")
+        asyncio.run(refusals.note(now))
+    assert notes == []
+    is_away = False
+    asyncio.run(refusals.note(now))
+    assert [refusal.words for refusal in notes] == ["401: at 0", "401: 2 more like it", "401: at 61"]
+    asyncio.run(refusals.note(121.0))
+    assert [refusal.count for refusal in notes] == [1, 2, 1, 1]

@@ -1,5 +1,6 @@
 """The gateway as an app of ASGI."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from ..client.aio import AsyncClient
+from ..client.noting import NotingClient
 from ..errors import StokerError
 from ..models.access import Access
 from ..settings import Settings
@@ -38,12 +39,15 @@ def make_app(settings: Settings, keys: KeyRing) -> tuple[Door, State]:
         keys: those that come in.
     """
     access = Access(settings.data_roots, settings.store_place)
-    state = State(settings, Gate(keys), AsyncClient(settings=settings), access)
+    state = State(settings, Gate(keys), NotingClient(settings=settings), access)
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
+        noting = asyncio.create_task(state.refusals.run())
         yield
         state.ending.set()
+        noting.cancel()
+        await asyncio.gather(noting, return_exceptions=True)
         await state.client.close()
 
     app = FastAPI(
@@ -67,7 +71,7 @@ def make_app(settings: Settings, keys: KeyRing) -> tuple[Door, State]:
     app.add_exception_handler(StokerError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(Exception, _answer_failure)
-    return Door(Beside(app, protocol), _rules(settings)), state
+    return Door(Beside(app, protocol), _rules(settings), state.refusals), state
 
 
 def _rules(settings: Settings) -> Rules:

@@ -15,6 +15,7 @@ from ..terminal.printable import printable
 from .auth.admission import KEY, RATES, Scope
 from .auth.rates import headers_of
 from .problems import Problem
+from .refusals import Refusals
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -28,6 +29,8 @@ HEAD = "stoker.head"
 ANYBODY = "*"
 MOST_HEAD_BYTES = 32 * 1024
 MOST_PATH_BYTES = 8 * 1024
+# For want of a key, of its role, of a page that may call, of a name of this host.
+_NOT_LET_IN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _ALWAYS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 _PREFLIGHT = {
@@ -59,11 +62,16 @@ class Rules:
 
 
 class Door:
-    """Wraps an app of ASGI."""
+    """Wraps an app of ASGI.
 
-    def __init__(self, app: App, rules: Rules) -> None:
+    Args:
+        refusals: whom it does not let in, for the audit.
+    """
+
+    def __init__(self, app: App, rules: Rules, refusals: Refusals) -> None:
         self._app = app
         self._rules = rules
+        self._refusals = refusals
         self._served = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,6 +99,15 @@ class Door:
         finally:
             self._served -= 1
             _note(answer, time.perf_counter() - began)
+            if answer.status in _NOT_LET_IN:
+                self._count(answer)
+
+    def _count(self, answer: "_Answer") -> None:
+        """Have it noted that a request was not let in; its query may have a key by mistake."""
+        scope = answer.scope
+        key, caller = scope.get(KEY), scope.get("client")
+        text = f"{scope['method']} {printable(scope['path'])[:200]} from {caller[0] if caller else 'nowhere'}"
+        self._refusals.count(answer.status, key.id if key else "", text)
 
     def _refuse(self, scope: Scope, origin: str) -> None:
         """Refuse what nothing behind the door has to look at.

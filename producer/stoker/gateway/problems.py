@@ -28,8 +28,7 @@ from ..errors import (
     Untrusted,
     public_class,
 )
-from ..outages import DependencyUnavailable
-from ..redis.retries import RedisUnavailable
+from ..outages import DependencyUnavailable, RedisUnavailable
 
 _log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"

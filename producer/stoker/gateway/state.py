@@ -3,12 +3,13 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from ..client.aio import AsyncClient
+from ..client.noting import NotingClient
 from ..models.access import Access
 from ..settings import Settings
 from .auth.admission import Gate
 from .oip.bodies import Room
 from .probe import Probe
+from .refusals import Refusal, Refusals
 
 _BODIES_AT_ONCE = 4
 
@@ -23,24 +24,30 @@ class State:
         access: the local files that submits may be checked against.
         ending: whether the gateway takes no more work.
         room: for the bodies of all requests that are in hand.
+        refusals: what was refused, for the audit.
     """
 
     settings: Settings
     gate: Gate
-    client: AsyncClient
+    client: NotingClient
     access: Access
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     room: Room = field(init=False)
+    refusals: Refusals = field(init=False)
 
     def __post_init__(self) -> None:
         self.room = Room(_BODIES_AT_ONCE * self.settings.gateway_body_bytes)
         self._redis = Probe(self._ask)
+        self.refusals = Refusals(self._note)
 
     async def lacks(self) -> str:
         """Why no request can be served now; "" if they can."""
         if self.ending.is_set():
             return "this gateway is about to end"
         return await self._redis.lacks()
+
+    async def _note(self, refusal: Refusal) -> None:
+        await self.client.note_refused(refusal.key, "the gateway", refusal.words)
 
     async def _ask(self) -> str:
         await self.client.workers()

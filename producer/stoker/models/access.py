@@ -22,6 +22,10 @@ _SHOWN = 200
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 
 
+class Unsafe(InvalidJob):
+    """What a job names may not be read, or is not what is safe to open; nothing has opened it. The audit notes it."""
+
+
 class Access:
     """A worker's permission to read data.
 
@@ -70,7 +74,7 @@ class Access:
         """
         parts = parsed(ref)
         if ".." in unquote(parts.path).split("/"):
-            raise InvalidJob(f"{shown(ref)} has '..' in its path; name the file by its plain URL")
+            raise Unsafe(f"{shown(ref)} has '..' in its path; name the file by its plain URL")
         if parts.scheme not in BUCKETS and parts.scheme != "https" and not self.names(ref):
             raise refusal(ref)
 
@@ -82,7 +86,7 @@ def refuse_kernels(path: Path, ref: str) -> None:
         InvalidJob: it is such a path.
     """
     if any(Path(os.path.realpath(path)).is_relative_to(kernels) for kernels in _KERNELS):
-        raise InvalidJob(f"{shown(ref)} is of the system's own, and no data; name a file of yours")
+        raise Unsafe(f"{shown(ref)} is of the system's own, and no data; name a file of yours")
 
 
 def is_public(address: str) -> bool:
@@ -99,9 +103,9 @@ def is_public(address: str) -> bool:
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 
-def refusal(ref: str) -> InvalidJob:
+def refusal(ref: str) -> Unsafe:
     """The error for data that may not be read; says how to allow it."""
-    return InvalidJob(
+    return Unsafe(
         f"this worker may not read {shown(ref)}: it reads its store, buckets (s3://, gs://, az://), https:// of public "
         "addresses, and what its setting data_roots names; to allow more, add a folder or the beginning of a URL to "
         "data_roots in the worker's stoker.toml, or to STOKER_DATA_ROOTS"

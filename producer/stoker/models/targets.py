@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import InvalidJob
-from .access import BUCKETS, SCHEMES, begins_with, checked_root, parsed, refuse_kernels, shown
+from .access import BUCKETS, SCHEMES, Unsafe, begins_with, checked_root, parsed, refuse_kernels, shown
 
 # What is only read.
 _READ_ONLY = frozenset({"http", "https", "hf"})
@@ -99,16 +99,16 @@ def _plain(url: str) -> str:
     return f"{_ALIASES.get(scheme, scheme)}://{rest}"
 
 
-def _refusal(to: str) -> InvalidJob:
-    return InvalidJob(
+def _refusal(to: str) -> Unsafe:
+    return Unsafe(
         f"this worker may not write to {shown(to)}: it writes exports to buckets (s3://, gs://, az://) and to what its "
         "setting export_roots names; to allow more, add a folder or the beginning of a URL to export_roots in the "
         "worker's stoker.toml, or to STOKER_EXPORT_ROOTS; or leave `to` out, and the export is among the job's files"
     )
 
 
-def _is_store(to: str) -> InvalidJob:
-    return InvalidJob(
+def _is_store(to: str) -> Unsafe:
+    return Unsafe(
         f"{shown(to)} is in the artifact store, to which exports are not written by name: leave `to` out, and the "
         "export is among the job's files"
     )

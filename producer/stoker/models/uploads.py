@@ -10,7 +10,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from ..errors import InvalidJob
-from .access import shown
+from .access import Unsafe, shown
 from .described import Described
 
 SCHEME = "store"
@@ -116,7 +116,7 @@ def parse_upload(ref: str) -> UploadRef:
     """
     match = _REF.fullmatch(ref)
     if not match:
-        raise InvalidJob(
+        raise Unsafe(
             f"{shown(ref)} is no reference to an upload; expected store://<64 hex digits>/<name>, as client.upload "
             "gives it"
         )
@@ -128,7 +128,7 @@ def parse_upload(ref: str) -> UploadRef:
             "name it in that"
         )
     if upload.below.split("/")[0] == "..":
-        raise InvalidJob(f"{shown(ref)} leads out of the uploaded folder; name a file in it")
+        raise Unsafe(f"{shown(ref)} leads out of the uploaded folder; name a file in it")
     return upload
 
 

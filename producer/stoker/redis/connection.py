@@ -15,11 +15,12 @@ from redis.exceptions import NoPermissionError, NoScriptError, RedisError
 from redis.retry import Retry
 
 from ..errors import ClientClosed
+from ..outages import RedisUnavailable
 from ..settings import Settings
 from ..urls import masked, sentinels_of, user_of
 from .calls import Call, Caller
 from .origin import origin
-from .retries import RedisUnavailable, Tries
+from .retries import Tries
 from .scopes import PerLoop, PerProcess
 from .turns import Turns
 

@@ -25,6 +25,7 @@ from redis.exceptions import (
 )
 
 from ..errors import InvalidSettings, StokerError, Unauthorized, Unavailable
+from ..outages import RedisUnavailable
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 # Errors of a server that takes no writes for now: its disk is full, it has too few replicas, …
@@ -37,10 +38,6 @@ _LOGIN = ("NOAUTH", "WRONGPASS")
 # has just become the master.
 _LOADED_WITHIN_S = 3.0
 _TOO_MANY_CLIENTS = "max number of clients reached"
-
-
-class RedisUnavailable(Unavailable):
-    """Redis itself is out of reach, or takes no commands for now; the message says where it is."""
 
 
 class Tries:

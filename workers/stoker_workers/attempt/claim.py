@@ -63,6 +63,8 @@ def _follow(slot: Slot, attempt: Attempt) -> Ending:
             slot.insist(attempts.release(attempt, "unknown", error.message))
             return Ending("handed back", f"a newer Stoker has submitted it: {error.message}")
         reason = f"its record holds no job: {error.message}"
+        # Clients refuse it themselves, so somebody has written it by hand.
+        slot.refused(attempt.job_id, reason)
         slot.insist(attempts.fail(attempt, JobState.FAILED, reason, sign=sign_for(slot, attempt)))
         return Ending("failed", error.message)
     try:

@@ -14,6 +14,7 @@ from stoker.ledger.attempts import Unsuccessful
 from stoker.ledger.replies import CommitReply
 from stoker.models.effects import MoveAlias, Register
 from stoker.models.manifest import ModelVersion
+from stoker.tenants import TENANT
 
 from .admission import sign_children, sign_for
 from .memory import Allowance, larger, room_of
@@ -59,6 +60,8 @@ class Settlement:
                 except ModelNotFound as error:
                     return self._fail(JobState.FAILED, Ending("failed", error.message))
             case Failed():
+                if end.is_unsafe:
+                    self._slot.refused(self._attempt.job_id, end.reason, self._spec.tags.get(TENANT, ""))
                 return self._fail(JobState.FAILED, Ending("failed", end.reason), end.traceback)
             case Asked():
                 return self._await_children(end)

@@ -74,11 +74,16 @@ class Done(_Message):
 
 
 class Failed(_Message):
-    """The job ended by its own error."""
+    """The job ended by its own error.
+
+    Attributes:
+        is_unsafe: whether what it names was refused before anything opened it: see `Unsafe`.
+    """
 
     type: Literal["failed"] = "failed"
     reason: Reason
     traceback: Traceback
+    is_unsafe: bool = False
 
 
 class Asked(_Message):

@@ -20,6 +20,7 @@ from pydantic_core import PydanticSerializationError
 from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.events import Event, Log
 from stoker.kinds import Spec
+from stoker.models.access import Unsafe
 from stoker.models.uploads import by_reference
 from stoker.outages import Dependency, DependencyUnavailable, Outage, disk_outage, is_machine_fault
 
@@ -221,7 +222,8 @@ def end_of(work: Callable[[], Outcome]) -> End:
     except Lacking as error:
         return Lacks(words=error.words)
     except StokerError as error:
-        return Failed(reason=by_reference(error.message), traceback=traceback.format_exc())
+        is_unsafe = isinstance(error, Unsafe)
+        return Failed(reason=by_reference(error.message), traceback=traceback.format_exc(), is_unsafe=is_unsafe)
     except SystemExit as error:
         reason = f"the job's code called sys.exit({error.code!r}); have it raise an error, or return a model"
         return Failed(reason=reason, traceback=traceback.format_exc())

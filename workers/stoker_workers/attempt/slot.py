@@ -168,7 +168,7 @@ class Slot:
         self._check("result", job_id, document)
 
     def refused(self, about: str, text: str, tenant: str = "", who: str = "") -> None:
-        """Note in the audit that something is refused for want of trust.
+        """Note in the audit that something is refused: it is signed by nobody who is trusted, or not safe to open.
 
         Args:
             about: a job's id, or a model's reference.

@@ -14,6 +14,7 @@ from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.kinds.needs import modules_in
 from stoker.lanes import failures
 from stoker.ledger import registry
+from stoker.models.access import Unsafe
 from stoker.models.manifest import ModelVersion
 from stoker.models.store import Store
 from stoker.redis.connection import Connection
@@ -202,7 +203,10 @@ class Loader:
         prefix = f"{version.ref} cannot be loaded: "
         message = error.message if error.message.startswith(prefix) else prefix + error.message
         public = Unavailable(message) if isinstance(error, NoMemory) else InvalidJob(message)
-        _log.error("%s", message)
+        if isinstance(error, Unsafe):
+            self._slot.refused(version.ref, message)
+        else:
+            _log.error("%s", message)
         created_at = version.created_at.isoformat()
         return self._connection.run(failures.load_failed(version.ref, created_at, public, self._worker)).as_error()
 

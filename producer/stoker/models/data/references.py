@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ...errors import InvalidJob
-from ..access import SCHEMES, parsed, shown
+from ..access import SCHEMES, Unsafe, parsed, shown
 from ..formats import COMPRESSIONS, SUFFIXES, Format, format_by_suffix
 from ..uploads import GLOB
 from ..uploads import SCHEME as UPLOADS
@@ -95,25 +95,25 @@ def split(ref: str) -> tuple[str, str]:
         InvalidJob: the reference is malformed, or its scheme is unknown.
     """
     if not ref.strip() or any(not character.isprintable() for character in ref):
-        raise InvalidJob(f"data reference {ref!r} is empty or holds unprintable characters; give a path or a URL")
+        raise Unsafe(f"data reference {ref!r} is empty or holds unprintable characters; give a path or a URL")
     scheme, separator, path = ref.partition("://")
     if not separator:
         scheme, path = "file", ref
     # The :: of an IPv6 address, in brackets, is not a chain.
     if "::" in re.sub(r"//\[[^\]/]*\]", "//", ref):
-        raise InvalidJob(f"data reference {shown(ref)} chains file systems with '::'; give one plain path or URL")
+        raise Unsafe(f"data reference {shown(ref)} chains file systems with '::'; give one plain path or URL")
     if scheme in ("file", "local"):
         return "file", path
     if scheme in _OWN:
         return scheme, path
     if scheme not in SCHEMES:
-        raise InvalidJob(
+        raise Unsafe(
             f"data reference {shown(ref)} has the unknown scheme {scheme!r}; expected a path, sample://NAME, "
             "store://… as client.upload gives it, or a URL such as s3://, gs:// or https://"
         )
     parts = parsed(ref)
     if scheme in ("http", "https", "ftp") and "@" in parts.netloc:
-        raise InvalidJob(
+        raise Unsafe(
             f"a data reference to {parts.hostname} holds a user or a password, which everybody who sees the job "
             "would read; leave them out"
         )

@@ -15,6 +15,7 @@ from stoker.kinds.problems import short
 
 from ..prediction.screening.members import DAMAGED, MOST_MEMBERS, checked_members, safe_path, unpack
 from ..prediction.screening.savedmodel import GRAPH
+from ..prediction.screening.screen import screen
 
 _MOST_RATIO = 200
 # What an archive is to blame for, that calls a file and a folder alike.
@@ -22,6 +23,7 @@ _OF_ARCHIVE = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 _SMALL = 1 << 20
 
 
+@screen
 def unpacked(path: Path, folder: Path, what: str) -> Path:
     """Unpack an archive into an empty folder; gives the folder in it that has the SavedModel.
 

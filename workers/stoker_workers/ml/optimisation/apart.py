@@ -14,6 +14,7 @@ from pydantic_core import to_json
 
 from stoker.errors import InvalidJob, StokerError, Unavailable
 from stoker.events import read_event
+from stoker.models.access import Unsafe
 from stoker.outages import DependencyUnavailable, Outage, disk_outage, is_machine_fault
 
 from ..memory import is_out_of_memory
@@ -142,6 +143,8 @@ def _ended(what: str, value: Any) -> Any:
             raise ConversionFailed(value)
         case "refused":
             raise InvalidJob(value)
+        case "unsafe":
+            raise Unsafe(value)
         case "lacking":
             raise Lacking(*value)
         case "stopped":
@@ -182,6 +185,8 @@ def _outcome(work: Callable[[Run], object], run: Run) -> tuple[str, Any]:
         return "unavailable", error.message
     except Lacking as error:
         return "lacking", (error.message, error.words)
+    except Unsafe as error:
+        return "unsafe", error.message
     except StokerError as error:
         return "refused", error.message
     # The process's edge: whatever else it raises is told, with the place where it was.

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from stoker.errors import InvalidJob, StokerError, Unavailable
+from stoker.models.access import Unsafe
 from stoker.models.inputs import Inputs
 from stoker.models.signature import Signature
 from stoker.models.tensors import Array
@@ -53,8 +54,8 @@ def load_saved(path: Path, ref: str, custom: Sequence[str] = ()) -> keras.Model:
     with loading(ref), one_file(path) as path:
         try:
             config = check_h5(path, path.name) if path.suffix == ".h5" else check_keras(path, path.name)[0]
-        except InvalidJob as error:
-            raise InvalidJob(f"{ref} cannot be loaded: {error.message}") from None
+        except Unsafe as error:
+            raise Unsafe(f"{ref} cannot be loaded: {error.message}") from None
         try:
             with custom_classes(config, custom, ref):
                 return keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -75,7 +76,7 @@ def load_foreign(path: Path, what: str, custom: Sequence[str] = ()) -> keras.Mod
     with loading(what), one_file(path) as path:
         config, stored = check_keras(path, what)
         if (declared := declared_numbers(config, what, custom)) > stored:
-            raise InvalidJob(
+            raise Unsafe(
                 f"the config in {what} declares {declared:,} weights, and the file holds {stored:,}; it is damaged, "
                 "or made to fill a memory"
             )

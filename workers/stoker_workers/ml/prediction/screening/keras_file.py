@@ -17,11 +17,13 @@ from stoker.kinds.training.keras_screen import check_saved_config
 
 from .hdf5 import check_hdf5
 from .members import DAMAGED, checked_members
+from .screen import screen
 
 _CONFIG, _METADATA, _WEIGHTS, _ASSETS = "config.json", "metadata.json", "model.weights.h5", "assets/"
 _LARGEST_CONFIG = 64 << 20
 
 
+@screen
 def check_keras(path: Path, what: str) -> tuple[dict[str, Any], int]:
     """Check a .keras file; gives its config, without what it was compiled with, and how many numbers its weights are.
 
@@ -56,6 +58,7 @@ def check_keras(path: Path, what: str) -> tuple[dict[str, Any], int]:
         ) from error
 
 
+@screen
 def check_h5(path: Path, what: str) -> dict[str, Any]:
     """Check an .h5 file of a whole model, which only Stoker's own trainings have written; gives its config.
 
@@ -92,6 +95,7 @@ def _with_modules(value: Any, depth: int) -> Any:
     return named
 
 
+@screen
 def check_weights(path: Path, what: str) -> None:
     """Check an .h5 file of weights alone.
 

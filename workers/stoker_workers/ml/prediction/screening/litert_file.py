@@ -10,6 +10,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from stoker.errors import InvalidJob
 
+from .screen import screen
+
 _MARK = b"TFL3"
 _VERSION = 3
 _MOST_PARTS = 1_000_000
@@ -37,6 +39,7 @@ _BITS = {
 _NO_BITS = (schema.TensorType.STRING, schema.TensorType.RESOURCE, schema.TensorType.VARIANT)
 
 
+@screen
 def check_litert(path: Path, what: str) -> None:
     """Check a file.
 

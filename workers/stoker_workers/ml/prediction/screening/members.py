@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 from stoker.errors import InvalidJob
 from stoker.kinds.problems import short
 
+from .screen import screen
+
 MOST_MEMBERS = 10_000
 # Weights hardly shrink. What is so much smaller in the archive is made to fill a disk or a memory.
 _MOST_RATIO = 200
@@ -22,6 +24,7 @@ DAMAGED = (
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
+@screen
 def checked_members(archive: zipfile.ZipFile, what: str, most_bytes: int) -> dict[str, zipfile.ZipInfo]:
     """The regular files of a zip by name; folders are left out.
 

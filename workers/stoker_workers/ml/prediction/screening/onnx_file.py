@@ -12,6 +12,7 @@ from stoker.errors import InvalidJob
 from stoker.kinds.problems import short
 
 from .calls import check_calls
+from .screen import screen
 
 # Others need a library of somebody's.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
@@ -23,6 +24,7 @@ _OTHER_FORMAT, _MARK_AT = b"ORTM", 4
 _PACKED_BITS = {"UINT4": 4, "INT4": 4, "FLOAT4E2M1": 4, "UINT2": 2, "INT2": 2}
 
 
+@screen
 def check_onnx(path: Path, what: str) -> onnx.ModelProto:
     """Check a file; gives the model's description, parsed, with nothing loaded.
 

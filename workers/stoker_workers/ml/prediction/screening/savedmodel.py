@@ -15,6 +15,7 @@ from stoker.kinds.problems import short
 from .calls import check_calls
 from .members import safe_path
 from .savedmodel_ops import COMPUTING, SAVING
+from .screen import screen
 
 GRAPH, VARIABLES = "saved_model.pb", "variables/"
 _LARGEST_GRAPH = 2**31 - 1
@@ -22,6 +23,7 @@ _LARGEST_CONSTANT = 256 << 20
 _SAVING = SAVING - COMPUTING
 
 
+@screen
 def check_savedmodel(folder: Path, what: str) -> Any:
     """Check an unpacked SavedModel; gives its MetaGraphDef, parsed, with nothing loaded.
 
