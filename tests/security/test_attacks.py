@@ -2,7 +2,10 @@
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 import stoker
 import stoker_workers
 from stoker.errors import StokerError
+from stoker.kinds import parse_spec
 from stoker.lanes import frames
 from stoker.settings import Settings
 
@@ -97,3 +101,35 @@ def test_every_claim_of_the_threat_model_names_a_test_that_there_is() -> None:
     assert len(claims) > 30
     for name, path in claims:
         assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.MULTILINE), f"{path} has no {name}"
+
+
+# A search with Optuna, in a process of its own.
+SEARCH = """
+import sys
+from stoker.kinds import read_spec
+from stoker_workers.ml.tuning.study import journal_of, study_of
+spec = read_spec(sys.argv[1])
+assert type(study_of(spec, [])._storage).__name__ == "InMemoryStorage"
+assert journal_of(spec, [], "study")
+"""
+
+
+def test_optunas_storages_are_out_of_reach(tmp_path: Path) -> None:
+    """Optuna keeps studies in pickles of Redis and of files, if it is asked to: nobody can ask for that here."""
+    storages = {"RedisStorage", "RDBStorage", "JournalRedisBackend", "JournalFileBackend", "GrpcStorageProxy"}
+    nodes = [node for _, tree in sources() for node in ast.walk(tree)]
+    known = {getattr(node, field, None) for node in nodes for field in ("id", "attr", "name")}
+    assert "JournalStorage" in known
+    assert not known & storages
+    # What a spec may say of a search does not name one, …
+    train = {"kind": "train", "model": "m", "data": "sample://iris"}
+    search = {"kind": "tune", "job": train, "space": {"epochs": [1, 2]}, "goal": "max accuracy", "trials": 2}
+    assert parse_spec(search).kind == "tune"
+    for named in ({"storage": "redis://127.0.0.1"}, {"study": "x"}, {"sampler": f"sqlite:///{tmp_path}/canary"}):
+        with pytest.raises(stoker.InvalidJob):
+            parse_spec(search | named)
+    # … and one that is made touches none, whatever the environment says.
+    environment = os.environ | {"OPTUNA_STORAGE": f"sqlite:///{tmp_path}/canary"}
+    told = subprocess.run([sys.executable, "-c", SEARCH, json.dumps(search)], env=environment, cwd=tmp_path, stderr=-1)
+    assert told.returncode == 0, told.stderr
+    assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPResponse
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import redis
 from stoker.errors import StokerError, Unauthorized, Unavailable
 from stoker.gateway.problems import of_error
 from stoker.gateway.refusals import Refusal, Refusals
+from stoker.gateway.routes import GuardedRoute
 from stoker.outages import Dependency, DependencyUnavailable, Outage
 from stoker.redis.calls import drive
 from stoker.security import audit
@@ -24,6 +26,7 @@ from stoker.settings import Settings
 from ..conftest import PATIENCE_S, Eventually
 from ..integration.conftest import free_port
 from ..integration.gateways import Gateway, running_gateway
+from ..integration.test_gateway import filled, table
 from .parties import Parties
 
 TINY_BYTES, BODY_BYTES = 6, 3 << 20
@@ -159,3 +162,38 @@ def test_refusals_are_noted_by_the_minute_and_wait_for_redis() -> None:
     assert [refusal.words for refusal in notes] == ["401: at 0", "401: 2 more like it", "401: at 61"]
     asyncio.run(refusals.note(121.0))
     assert [refusal.count for refusal in notes] == [1, 2, 1, 1]
+
+
+def routes() -> list[GuardedRoute]:
+    return [route for route in table() if isinstance(route, GuardedRoute)]
+
+
+def test_no_method_of_a_route_is_for_pages_and_names_of_others(gateway: Gateway) -> None:
+    """CVE-2026-27482: POST and PUT were filtered, and DELETE was not."""
+    methods = ("POST", "PUT", "PATCH", "DELETE", "PROPFIND")
+    for method, path in product(methods, {"/v2/models/x/infer", *(filled(route.path) for route in routes())}):
+        answer = gateway.call(method, path, headers={"Origin": "https://evil.example"})
+        assert (answer.status, answer.json["code"]) == (403, "ForeignOrigin"), (method, path)
+        answer = gateway.call(method, path, headers={"Host": "evil.example"})
+        assert (answer.status, answer.json["code"]) == (421, "UnknownHost"), (method, path)
+
+
+def test_no_route_takes_forms(gateway: Gateway) -> None:
+    """CVE-2026-2651, CVE-2026-40347: there are no parts of an upload to begin, add or complete."""
+    form = b"--x\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\n" + b"c" * 1000 + b"\r\n--x--\r\n"
+    bodies = {"multipart/form-data; boundary=x": form, "application/x-www-form-urlencoded": b"a=b&" * 1000}
+    for route in routes():
+        if route.body_field is None:
+            continue
+        for method in route.methods or ():
+            for media, body in bodies.items():
+                answer = gateway.call(method, filled(route.path), body, headers={"Content-Type": media})
+                assert (answer.status, answer.json["code"]) == (415, "UnsupportedMediaType"), (method, route.path)
+
+
+def test_many_ranges_are_one_answer(gateway: Gateway) -> None:
+    """CVE-2025-62727: the work for a header of many ranges grows with its square."""
+    ranges = ",".join(f"{at}-{at}" for at in range(2500))
+    answer = gateway.call("GET", "/v1/openapi.json", headers={"Range": f"bytes={ranges}"})
+    assert answer.status == 200
+    assert answer.json["openapi"]
