@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from .client.blocking import Client
     from .client.candidates import Candidates
     from .client.job import Job
+    from .client.stored import AsyncStoredFile, StoredFile
     from .events import Event, JobState
     from .foresight.eta import Eta, When
     from .functions.job import job
@@ -117,6 +118,7 @@ _LAZY = {
     "AsyncClient": "client.aio",
     "AsyncJob": "client.async_job",
     "AsyncJobFile": "client.job_files",
+    "AsyncStoredFile": "client.stored",
     "AuditEntry": "security.audit",
     "AuditReport": "security.audit.verifying",
     "Candidates": "client.candidates",
@@ -137,6 +139,7 @@ _LAZY = {
     "Removal": "models.retention",
     "ScheduleStatus": "schedules.schedule",
     "Settings": "settings",
+    "StoredFile": "client.stored",
     "Upload": "ledger.uploads",
     "Usage": "ledger.usage",
     "When": "foresight.eta",
@@ -154,6 +157,7 @@ __all__ = [
     "AsyncClient",
     "AsyncJob",
     "AsyncJobFile",
+    "AsyncStoredFile",
     "Attribution",
     "AuditEntry",
     "AuditReport",
@@ -232,6 +236,7 @@ __all__ = [
     "Settings",
     "Signature",
     "StokerError",
+    "StoredFile",
     "TensorSpec",
     "Text",
     "Timeout",

@@ -206,6 +206,12 @@ class Settings(Places):
     gateway_body_bytes: int = Field(
         default=16 * 1024**2, ge=1024, description="Bytes that the body of a request to the gateway may have."
     )
+    gateway_file_bytes: int = Field(
+        default=64 * 1024**3,
+        ge=1024,
+        description="Bytes that a file may have which is uploaded through the gateway: until it is whole, it lies in "
+        "the temporary folder of the gateway's machine.",
+    )
     traces: bool = Field(
         default=False,
         description="Whether workers send traces of jobs, by OTLP over HTTP to where the OTEL_… variables say.",

@@ -325,7 +325,7 @@ def test_what_is_described_is_what_there_is(gateway: Gateway) -> None:
     described = gateway.call("GET", "/v1/openapi.json", key="predictor").json
     assert described["openapi"].startswith("3.1")
     routes = [route for route in table() if isinstance(route, GuardedRoute) and route.include_in_schema]
-    assert set(described.get("paths", {})) == {route.path for route in routes}
+    assert set(described.get("paths", {})) == {route.path_format for route in routes}
     operations = [operation for path in described.get("paths", {}).values() for operation in path.values()]
     ids = [operation["operationId"] for operation in operations]
     assert len(set(ids)) == len(ids)

@@ -375,12 +375,17 @@ def test_monitoring(client: stoker.Client, eventually: Eventually) -> None:
     assert spec == stoker.Monitor(model="digits", window=500, share=0.1, leave_out=["name", "address"], keep=10)
 
 
-def test_gateway(reader: Settings, eventually: Eventually) -> None:
+def test_gateway(reader: Settings, eventually: Eventually, tmp_path: Path) -> None:
     with running_gateway(reader, eventually) as gateway:
         variables = {"KEY": gateway.keys.texts["client"], "GATEWAY": f"http://127.0.0.1:{gateway.port}"}
-        submitted, followed = (
+        submitted, followed, described = (
             subprocess.run(
-                ["bash", "-euc", block], env={**os.environ, **variables}, check=True, capture_output=True, text=True
+                ["bash", "-euc", block],
+                env={**os.environ, **variables},
+                cwd=tmp_path,
+                check=True,
+                capture_output=True,
+                text=True,
             ).stdout
             for block in blocks("gateway", "bash")
         )
@@ -389,6 +394,8 @@ def test_gateway(reader: Settings, eventually: Eventually) -> None:
     assert "event: finished" in followed
     assert '"state":"SUCCEEDED"' in followed
     assert json.loads(followed.splitlines()[-1])["data"] == "sample://iris"
+    assert '"churned"' in described
+    assert described.endswith("age,plan")
     keys, settings = blocks("gateway", "toml")
     assert key_of(Path("shop.toml"), "shop", tomllib.loads(keys)["shop"]).per_minute == 600
     assert Settings(**tomllib.loads(settings)).gateway_hosts == ("stoker.example.org",)

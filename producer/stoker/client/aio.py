@@ -35,6 +35,7 @@ from .model_keeping import AsyncModelKeepingCalls
 from .pausing import AsyncPauseCalls
 from .predicting import AsyncPredictCalls
 from .scheduling import AsyncScheduleCalls
+from .stored import AsyncStoredCalls
 from .submitting import AsyncSubmitCalls
 from .using import AsyncUsageCalls
 
@@ -57,6 +58,7 @@ class AsyncClient(
     AsyncPauseCalls,
     AsyncPredictCalls,
     AsyncScheduleCalls,
+    AsyncStoredCalls,
     AsyncSubmitCalls,
     AsyncUsageCalls,
 ):

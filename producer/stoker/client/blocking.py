@@ -35,6 +35,7 @@ from .model_keeping import ModelKeepingCalls
 from .pausing import PauseCalls
 from .predicting import PredictCalls
 from .scheduling import ScheduleCalls
+from .stored import StoredCalls
 from .submitting import SubmitCalls
 from .using import UsageCalls
 
@@ -57,6 +58,7 @@ class Client(
     PauseCalls,
     PredictCalls,
     ScheduleCalls,
+    StoredCalls,
     SubmitCalls,
     UsageCalls,
 ):

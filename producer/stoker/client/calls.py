@@ -1,7 +1,8 @@
 """What each part of a client stands on: a connection, and steps that are driven over it."""
 
+import asyncio
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..kinds import Result
 from ..ledger import results
@@ -64,3 +65,27 @@ class AsyncCalls(_Signed):
 
     async def _drive(self, steps: Steps[T]) -> T:
         return await drive_async(steps, self._run)
+
+    async def _drive_in_threads(self, steps: Steps[T]) -> T:
+        """As `_drive`; what the steps do between their calls may take its time."""
+        result = None
+        while True:
+            step = await asyncio.to_thread(_next, steps, result)
+            if isinstance(step, _End):
+                value: T = step.value
+                return value
+            result = await self._run(step)
+
+
+class _End:
+    """The end of steps: no StopIteration leaves a thread."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _next(steps: Steps[T], result: object) -> Call[Any] | _End:
+    try:
+        return steps.send(result)
+    except StopIteration as end:
+        return _End(end.value)

@@ -1,12 +1,10 @@
 """What apps put into the store and take out of it: the part of both clients that needs no shared folder."""
 
-import asyncio
 import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 from ..errors import InvalidArgument, Unavailable
 from ..kinds.problems import short
@@ -17,14 +15,13 @@ from ..models.manifest import Artifact
 from ..models.store import Store
 from ..models.store.uploads import Content, UploadStore
 from ..models.uploads import FolderFile, UploadRef, folder_of_files, parse_upload, unknown_upload
-from ..redis.calls import Call, Steps
+from ..redis.calls import Steps
 from ..security import audit
 from . import arguments, downloading, stores
 from .calls import AsyncCalls, Calls
 from .job_files import AsyncJobFile, JobFile
 from .uploading import Uploadable, as_files
 
-T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Learns how many bytes are in the store, of how many; from any thread."""
 
@@ -138,29 +135,6 @@ class AsyncFileCalls(AsyncCalls):
     ) -> Path:
         """See `Client.download`."""
         return await self._drive_in_threads(_download(what, to, overwrite, self.settings.store_place))
-
-    async def _drive_in_threads(self, steps: Steps[T]) -> T:
-        result = None
-        while True:
-            step = await asyncio.to_thread(_next, steps, result)
-            if isinstance(step, _End):
-                value: T = step.value
-                return value
-            result = await self._run(step)
-
-
-class _End:
-    """The end of steps: no StopIteration leaves a thread."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-def _next(steps: Steps[T], result: object) -> Call[Any] | _End:
-    try:
-        return steps.send(result)
-    except StopIteration as end:
-        return _End(end.value)
 
 
 def _upload(

@@ -20,6 +20,7 @@ from . import health, openapi
 from .auth.admission import KEY, Gate
 from .auth.keys import KeyRing
 from .door import Door, Rules
+from .files import made, uploads
 from .fleet import routes as fleet
 from .jobs import acting, reading, submitting
 from .models import routes as models
@@ -28,7 +29,16 @@ from .problems import Problem, of_error
 from .routes import state_of
 from .state import State
 
-_TABLES = (openapi.ROUTES, submitting.ROUTES, reading.ROUTES, acting.ROUTES, models.ROUTES, fleet.ROUTES)
+_TABLES = (
+    openapi.ROUTES,
+    submitting.ROUTES,
+    reading.ROUTES,
+    acting.ROUTES,
+    models.ROUTES,
+    fleet.ROUTES,
+    uploads.ROUTES,
+    made.ROUTES,
+)
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -80,6 +90,7 @@ def _rules(settings: Settings) -> Rules:
         origins=frozenset(settings.gateway_origins),
         requests=settings.gateway_connections,
         body_bytes=settings.gateway_body_bytes,
+        file_bytes=settings.gateway_file_bytes,
     )
 
 

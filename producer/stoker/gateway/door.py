@@ -24,6 +24,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PUBLIC = frozenset(("/healthz", "/readyz"))
 """Paths that everybody may ask for, under any load and by any name of the host."""
+FILES = "/v1/files/"
+"""Where bodies are files."""
 HEAD = "stoker.head"
 """In a scope: whether only the headers of the answer are wanted."""
 ANYBODY = "*"
@@ -36,10 +38,13 @@ _ALWAYS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosnif
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, Range, "
-    "Content-Range, Inference-Header-Content-Length",
+    "If-None-Match, If-Range, Inference-Header-Content-Length",
     "Access-Control-Max-Age": "600",
 }
-_EXPOSED = b"Location, RateLimit, RateLimit-Policy, Retry-After, Preference-Applied, Inference-Header-Content-Length"
+_EXPOSED = (
+    b"Location, RateLimit, RateLimit-Policy, Retry-After, Preference-Applied, Inference-Header-Content-Length, ETag, "
+    b"Content-Range, Content-Disposition"
+)
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]*)?")
 _log = logging.getLogger(__name__)
 
@@ -53,12 +58,14 @@ class Rules:
         origins: the other sites whose pages may call it.
         requests: how many may be served at once.
         body_bytes: how long any body may be.
+        file_bytes: how long one may be that is a file, which nobody has in memory.
     """
 
     hosts: frozenset[str]
     origins: frozenset[str]
     requests: int
     body_bytes: int
+    file_bytes: int
 
 
 class Door:
@@ -141,11 +148,12 @@ class Door:
         if len(scope["raw_path"]) + len(scope["query_string"]) > MOST_PATH_BYTES:
             raise Problem(414, "PathTooLong", f"a path with its query may have {MOST_PATH_BYTES:,} bytes")
         length = _only(scope, b"content-length")
-        if length.isdigit() and int(length[:20]) > rules.body_bytes:
+        most = rules.file_bytes if f"{scope['path']}/".startswith(FILES) else rules.body_bytes
+        if length.isdigit() and int(length[:20]) > most:
             raise Problem(
                 413,
                 "ContentTooLarge",
-                f"no body may be longer than {rules.body_bytes:,} bytes here",
+                f"no body may be longer than {most:,} bytes here",
                 headers={"Connection": "close"},
             )
 
@@ -164,6 +172,9 @@ class _Answer:
             self.status = message["status"]
             own = {name.lower() for name, _ in message.get("headers", ())}
             more = [header for header in self._headers() if header[0] not in own]
+            if self._allowed:
+                # Beside one that says Accept-Encoding.
+                more.append((b"vary", b"Origin"))
             message = {**message, "headers": [*message.get("headers", ()), *more]}
         await self._send(message)
 
@@ -173,7 +184,6 @@ class _Answer:
         if self._allowed:
             yield b"access-control-allow-origin", self._allowed.encode("latin-1")
             yield b"access-control-expose-headers", _EXPOSED
-            yield b"vary", b"Origin"
 
 
 def _note(answer: _Answer, seconds: float) -> None:

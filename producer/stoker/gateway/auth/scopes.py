@@ -53,8 +53,9 @@ def require_alias(key: ApiKey, alias: str) -> None:
 
 
 def sees(key: ApiKey, status: JobStatus) -> bool:
-    """Whether a job is of a tenant that a key is for."""
-    return sees_tenant(key, status.tags.get(TENANT, ""))
+    """Whether a job is of a tenant that a key is for, and of a model that it may have, or of none."""
+    name = status.model.partition("@")[0]
+    return sees_tenant(key, status.tags.get(TENANT, "")) and (not name or sees_model(key, name))
 
 
 def sees_tenant(key: ApiKey, tenant: str) -> bool:

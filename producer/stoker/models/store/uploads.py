@@ -125,6 +125,15 @@ class UploadStore(Store):
             self._pour(_artifact(part), whole)
         self._verify(_artifact(digest), whole.digest)
 
+    def blocks_of(self, artifact: Artifact, start: int, stop: int) -> Iterator[bytes]:
+        """Some of the bytes of an uploaded file, see `Store.blocks`; the artifact's name does not matter."""
+        listed = self._pieces(artifact.digest)
+        if listed is None:
+            yield from self.blocks(_artifact(artifact.digest, size=artifact.size), start, stop)
+            return
+        parts = self._parts(listed, start, stop)
+        yield from self._verified(artifact, parts) if stop - start == artifact.size else parts
+
     def fetch_to(self, digest: str, target: Path) -> None:
         """Write the bytes of a file to a path on this machine, verified; a failure may leave a part of them.
 
@@ -212,6 +221,15 @@ class UploadStore(Store):
                 sent(part.size)
             if content.pieces:
                 self._put(_list_of(content), io.BytesIO(_listed(content)))
+
+    def _parts(self, listed: Pieces, start: int, stop: int) -> Iterator[bytes]:
+        """What lies between two places of a file in pieces."""
+        for number, digest in enumerate(listed.pieces):
+            place = number * PIECE_BYTES
+            piece = _artifact(digest, size=min(PIECE_BYTES, listed.size - place))
+            first, last = max(start - place, 0), min(stop - place, piece.size)
+            if first < last:
+                yield from self.blocks(piece, first, last)
 
     def _pieces(self, digest: str) -> Pieces | None:
         """The pieces of a file; None for one that is stored as one, or not at all."""

@@ -1,0 +1,1 @@
+"""Files over HTTP: into the store, and out of it."""
