@@ -1,6 +1,7 @@
 """What a controller does with the ledger: lead, wake what is due, hand on what is lost, forget what is old."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..events import JobState
@@ -24,6 +25,23 @@ def lead(name: str, lease_s: float) -> Call[bool]:
 def resign(name: str) -> Call[None]:
     """Give the lead up."""
     return Call((name,), lambda _: None, script("resign"))
+
+
+def look(due: Sequence[str], kept: Sequence[str]) -> Call[frozenset[str]]:
+    """Look what there is to do; fails where Redis takes no writes, as `expired` does.
+
+    Args:
+        due: keys of sorted sets by the time when something is due.
+        kept: keys that exist as long as there is something to do.
+
+    Returns:
+        those of the keys that hold anything to do now.
+    """
+
+    def decode(answer: list[bytes]) -> frozenset[str]:
+        return frozenset(name.decode() for name in answer)
+
+    return Call((len(due), *due, *kept), decode, script("look"))
 
 
 def wake(limit: int = 500) -> Call[int]:

@@ -6,12 +6,16 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import FrameType
 
 from stoker import lanes, origins
 from stoker.access.loading import load_missing
+from stoker.fleet.topology import DEVICES, queues
+from stoker.lanes.keys import key as lane_key
 from stoker.ledger import approvals, damage, intake, quotas, routes, upkeep
+from stoker.ledger.keys import key
 from stoker.local import redis_url_of
 from stoker.models.manifest import Artifact
 from stoker.models.store import Store
@@ -28,6 +32,7 @@ from .autoscaler.loop import FleetScaler
 from .duties import Duty, DutyThread, for_each
 from .lead import Lead
 from .leftovers import LeftoverSearch
+from .look import Look
 from .old_versions import remove_old_versions
 from .rollouts.duty import Rollouts
 from .schedules import Schedules
@@ -36,6 +41,8 @@ from .watched import WatchedConnection
 _log = logging.getLogger(__name__)
 
 ROUND_S = 1.0
+# For duties that nothing is known to do for. A run then mends what can have come from outside alone.
+REST_S = 10.0
 # The whole registry is read for this one.
 OLD_VERSIONS_S = 60.0
 # How long the end waits for duties under way. What is cut off is done by the next leader: none does anything by halves.
@@ -47,8 +54,6 @@ RING_AGAIN_S = 3.0
 _CHUNKS_A_ROUND = 20
 # While the ledger is damaged. Each takes some milliseconds of the server, and others have their turn in between.
 _LOOKS_A_ROUND = 10
-# Between two passes over a ledger that was well. One over few jobs is a single look, most of what an idle server does.
-_REST_S = 3.0
 
 
 class Controller:
@@ -69,25 +74,34 @@ class Controller:
         leftovers = LeftoverSearch(self._store, self._connection, removes=settings.remove_leftovers)
         self._scaler = FleetScaler(settings, self._connection, redis_url)
         self._sealer = Sealer(settings.store, self._connection, signatures_of(settings).signer)
-        self._looked_up_to, self._rests_until = "0", 0.0
+        self._looked_up_to = "0"
         starting = Schedules(self._connection, signatures=signatures_of(settings))
         by_thread = {
             "ledger": self._duties_to_the_ledger(),
             "scripts": [Duty("load scripts", ROUND_S, self._load_scripts, self._load_scripts)],
-            "schedules": [Duty("start schedules", ROUND_S, starting.step)],
-            "results": [Duty("copy results", ROUND_S, self._copy_results)],
+            "schedules": [_duty("start schedules", starting.step, kept=(key("schedule_states"),))],
+            "results": [Duty("copy results", ROUND_S if settings.result_url else REST_S, self._copy_results)],
             "store": [
-                Duty("delete checkpoints", ROUND_S, self._delete_checkpoints),
-                Duty("clear ended jobs", ROUND_S, self._clear_ended),
-                Duty("find leftovers", ROUND_S, leftovers.step),
+                _duty("delete checkpoints", self._delete_checkpoints, kept=(key("discarded"),)),
+                _duty("clear ended jobs", self._clear_ended, kept=(key("ended"),)),
+                _duty("find leftovers", leftovers.step),
             ],
-            "audit": [Duty("seal the audit", ROUND_S, lambda: self._sealer.step(is_on=self._settings.audit))],
-            "fleets": [Duty("scale fleets", ROUND_S, self._scale, self._scaler.rest)],
+            "audit": [_duty("seal the audit", self._seal, kept=(key("audits"),))],
+            "fleets": [
+                Duty(
+                    "scale fleets",
+                    ROUND_S,
+                    self._scale,
+                    self._scaler.rest,
+                    rest_s=REST_S,
+                    kept=tuple(key("fleet", device) for device in DEVICES),
+                )
+            ],
         }
-        self._lead = Lead(self._connection, [duty.name for duties in by_thread.values() for duty in duties])
-        self._threads = [
-            DutyThread(name, duties, lambda: self._lead.leads, self._connection) for name, duties in by_thread.items()
-        ]
+        duties = [duty for of_thread in by_thread.values() for duty in of_thread]
+        self._lead = Lead(self._connection, [duty.name for duty in duties])
+        self._threads = [DutyThread(name, those, self._leads, self._connection) for name, those in by_thread.items()]
+        self._look = Look(duties, self._threads, self._leads, self._connection, ROUND_S)
 
     def run(self) -> None:
         """Work until an exception, such as `SystemExit`, ends it; then give up the lead."""
@@ -100,35 +114,42 @@ class Controller:
     def start(self) -> None:
         """Take the lead, if nobody has it, and see to the duties."""
         self._lead.start()
-        for thread in self._threads:
+        for thread in (*self._threads, self._look):
             thread.start()
 
     def end(self) -> None:
         """Leave the lead and the duties to another controller."""
+        self._look.end()
         for thread in self._threads:
             thread.end()
         self._lead.resign()
         deadline = time.monotonic() + END_S
-        for thread in self._threads:
+        threads: list[threading.Thread] = [self._look, *self._threads]
+        for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._scaler.rest()
         self._connection.close()
 
+    def _leads(self) -> bool:
+        return self._lead.leads
+
     def _duties_to_the_ledger(self) -> list[Duty]:
+        on_gpus = tuple(key("fallback", queue) for queue in queues() if queue.startswith("gpu."))
         return [
             Duty("follow settings", ROUND_S, self._follow_settings),
-            Duty("set quotas", ROUND_S, self._set_quotas),
-            Duty("set roles", ROUND_S, self._set_roles),
-            Duty("reclaim jobs", ROUND_S, self._reclaim, self._expired),
-            Duty("go on with deployments", ROUND_S, Rollouts(self._connection).step),
-            Duty("wake jobs", ROUND_S, lambda: self._connection.run(upkeep.wake())),
-            Duty("ring again", ROUND_S, self._resend),
-            Duty("fall back to CPUs", ROUND_S, self._fall_back),
-            Duty("forget old jobs", ROUND_S, self._forget_old),
-            Duty("return requests", ROUND_S, self._return_requests),
-            Duty("end routes", ROUND_S, lambda: self._connection.run(routes.sweep())),
-            Duty("take lists in", ROUND_S, self._take_in),
-            Duty("repair the ledger", ROUND_S, self._repair),
+            _duty("set quotas", self._set_quotas),
+            _duty("set roles", self._set_roles),
+            _duty("reclaim jobs", self._reclaim, due=(key("leases"),)),
+            _duty("go on with deployments", Rollouts(self._connection).step, kept=(key("followed"),)),
+            _duty("wake jobs", self._wake, due=(key("due"),), kept=(key("posted"), key("needs"))),
+            # Windows are fitted to the slots as well, for jobs that are yet to come: that may wait for a rest.
+            _duty("ring again", self._resend, kept=(key("queued"), key("seats"))),
+            _duty("fall back to CPUs", self._fall_back, kept=on_gpus),
+            _duty("forget old jobs", self._forget_old),
+            _duty("return requests", self._return_requests, kept=(lane_key("lanes"), lane_key("drainers"))),
+            _duty("end routes", lambda: self._connection.run(routes.sweep()), kept=(key("routes"),)),
+            _duty("take lists in", self._take_in, kept=(key("intakes"),)),
+            _duty("repair the ledger", self._repair, kept=(key("damaged"),)),
             Duty("remove old versions", OLD_VERSIONS_S, self._remove_old_versions),
         ]
 
@@ -136,6 +157,8 @@ class Controller:
         """Load what a server that was started again lacks; every controller those of its version."""
         if loaded := drive(load_missing(), self._connection.run):
             _log.info("%d scripts are loaded", loaded)
+            # The server was started again, perhaps from an older state, or another one has taken its place.
+            self._look.wake_all()
 
     def _follow_settings(self) -> None:
         """Follow the settings of tenants, fleets and retention; all others hold until the controller starts again."""
@@ -146,6 +169,7 @@ class Controller:
         self._settings = self._settings.model_copy(update={name: getattr(now, name) for name in followed})
         # Not before: what is invalid is refused again and again.
         self._sources = sources
+        self._look.wake_all()
 
     def _set_quotas(self) -> None:
         if self._connection.run(quotas.set_quotas(self._settings.tenants, self._settings.ageing_s)):
@@ -157,12 +181,9 @@ class Controller:
 
     def _reclaim(self) -> None:
         # While Redis was away nobody could renew a lease: it lasts for so much longer.
-        for_each((lost for lost in self._expired() if lost.overdue_s >= self._away_s(lost)), self._reclaim_job)
-
-    def _expired(self) -> list[upkeep.Expired]:
         expired = self._connection.run(upkeep.expired())
         self._connection.takes_writes()
-        return expired
+        for_each((lost for lost in expired if lost.overdue_s >= self._away_s(lost)), self._reclaim_job)
 
     def _away_s(self, lost: upkeep.Expired) -> float:
         """For how long Redis was away since the lease of an attempt was renewed."""
@@ -172,6 +193,9 @@ class Controller:
         if state := self._connection.run(upkeep.reclaim(lost)):
             _log.warning("job %s: worker %s went silent, now %s", lost.job_id, lost.worker, state)
 
+    def _wake(self) -> int:
+        return self._connection.run(upkeep.wake())
+
     def _resend(self) -> None:
         for job_id in self._connection.run(upkeep.resend(RING_AGAIN_S)):
             _log.warning("job %s: its message was lost and is sent again", job_id)
@@ -180,8 +204,8 @@ class Controller:
         for job_id in self._connection.run(upkeep.fall_back(self._settings.gpu_wait_s)):
             _log.warning("job %s: no GPU was free for %g s, a CPU takes it", job_id, self._settings.gpu_wait_s)
 
-    def _forget_old(self) -> None:
-        self._connection.run(upkeep.expire(self._settings.keep_finished, self._settings.keep_finished_s))
+    def _forget_old(self) -> int:
+        return self._connection.run(upkeep.expire(self._settings.keep_finished, self._settings.keep_finished_s))
 
     def _return_requests(self) -> None:
         if returned := self._connection.run(lanes.sweep()):
@@ -197,18 +221,19 @@ class Controller:
 
         for_each(self._connection.run(intake.accepted()), take_in)
 
-    def _repair(self) -> None:
+    def _repair(self) -> bool:
         """Go on looking for damage where the last look ended; where there is some, in more steps, not longer ones."""
-        if time.monotonic() < self._rests_until:
-            return
         for _ in range(_LOOKS_A_ROUND):
             look = self._connection.run(damage.repair(self._looked_up_to))
             self._looked_up_to = look.cursor
             for flaw in look.damages:
                 _log.warning("something else than Stoker has written to Redis: %s; mended", flaw)
             if not look.is_damaged:
-                self._rests_until = 0.0 if look.cursor != "0" else time.monotonic() + _REST_S
                 break
+        return self._looked_up_to != "0"
+
+    def _seal(self) -> None:
+        self._sealer.step(is_on=self._settings.audit)
 
     def _remove_old_versions(self) -> None:
         remove_old_versions(self._connection, self._settings.retention)
@@ -232,8 +257,13 @@ class Controller:
 
         for_each(self._connection.run(upkeep.ended()), clear)
 
-    def _scale(self) -> None:
-        self._scaler.step(self._settings.fleet)
+    def _scale(self) -> bool:
+        return self._scaler.step(self._settings.fleet)
+
+
+def _duty(name: str, run: Callable[[], object], *, due: tuple[str, ...] = (), kept: tuple[str, ...] = ()) -> Duty:
+    """A duty that rests while there is nothing to do."""
+    return Duty(name, ROUND_S, run, rest_s=REST_S, due=due, kept=kept)
 
 
 def main() -> None:

@@ -1,9 +1,10 @@
 """Duties: what a controller does again and again. Each is guarded, timed and counted, so that none stops another."""
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,6 +17,9 @@ from stoker.redis.connection import Connection
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+
+# How often runs are noted as long as none fails.
+_NOTE_S = 5.0
 
 
 def _nothing() -> None:
@@ -30,14 +34,21 @@ class Duty:
 
     Attributes:
         name: what it is called in logs, metrics and by `stoker doctor`: a verb and what it is about.
-        interval_s: seconds between the end of one run and the start of the next.
+        interval_s: seconds between the end of one run and the start of the next, while there is something to do: while
+            its runs fail or return what counts as true, or are woken.
+        run: does it; returns whether there may be more to do.
         stand_by: what a controller does instead that does not lead.
+        rest_s: seconds between two runs while there is nothing to do; as `interval_s` by default.
+        due, kept: keys of Redis that say whether there is something to do: see `upkeep.look`.
     """
 
     name: str
     interval_s: float
     run: Callable[[], object]
     stand_by: Callable[[], object] = _nothing
+    rest_s: float | None = None
+    due: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 class DutyThread(threading.Thread):
@@ -55,39 +66,71 @@ class DutyThread(threading.Thread):
         self._duties = duties
         self._leads = leads
         self._connection = connection
-        self._ending = threading.Event()
+        self._is_ending = False
+        # Guards the two that others change.
+        self._changed = threading.Condition()
+        self._next = dict.fromkeys(duties, -math.inf)
         self._failures: dict[Duty, str] = {}
         self._unnoted: list[DutyRun] = []
+        self._has_news, self._noted_at = False, -math.inf
         # Before a pause of so long, the runs since the last one are noted, together.
         self._pause_s = min(duty.interval_s for duty in duties) / 10
 
     def run(self) -> None:
         """Run every duty when its time has come, until `end`."""
-        due = dict.fromkeys(self._duties, time.monotonic())
-        while not self._ending.wait(max(0.0, min(due.values()) - time.monotonic())):
-            duty = min(due, key=due.__getitem__)
-            self._run(duty)
-            due[duty] = time.monotonic() + duty.interval_s
-            if min(due.values()) > time.monotonic() + self._pause_s:
+        while duty := self._await_next():
+            more = self._run(duty)
+            rest_s = duty.interval_s if more or duty.rest_s is None else duty.rest_s
+            with self._changed:
+                # It may have been woken meanwhile.
+                self._next[duty] = min(self._next[duty], time.monotonic() + rest_s)
+                pause_s = min(self._next.values()) - time.monotonic()
+            if pause_s > self._pause_s and (self._has_news or time.monotonic() > self._noted_at + _NOTE_S):
                 self._note()
         self._note()
 
+    def wake(self, found: Collection[str] | None = None) -> None:
+        """Run those duties now that a look has found something for; all of them if that is not known."""
+        with self._changed:
+            for duty in self._duties:
+                if found is None or any(name in found for name in duty.due + duty.kept):
+                    self._next[duty] = -math.inf
+            self._changed.notify()
+
     def end(self) -> None:
         """Start no duty any more."""
-        self._ending.set()
+        with self._changed:
+            self._is_ending = True
+            self._changed.notify()
 
-    def _run(self, duty: Duty) -> None:
-        leads, started, failure = self._leads(), time.monotonic(), None
+    def _await_next(self) -> Duty | None:
+        """Wait for the time of the next duty; None at the end."""
+        with self._changed:
+            while not self._is_ending:
+                duty = min(self._next, key=self._next.__getitem__)
+                pause_s = self._next[duty] - time.monotonic()
+                if pause_s <= 0:
+                    self._next[duty] = math.inf
+                    return duty
+                self._changed.wait(pause_s)
+        return None
+
+    def _run(self, duty: Duty) -> bool:
+        """Run a duty; gives whether there may be more to do."""
+        leads, started, failure, more = self._leads(), time.monotonic(), None, True
         try:
-            (duty.run if leads else duty.stand_by)()
+            more = bool((duty.run if leads else duty.stand_by)())
         except Exception as error:  # noqa: BLE001  # the edge of a duty: whatever fails here stops no other duty
             failure = _described(error)
             self._log_failure(duty, failure, error)
         else:
             if self._failures.pop(duty, None):
+                self._has_news = True
                 _log.info("duty %r works again", duty.name)
         if leads:
+            self._has_news |= failure is not None
             self._unnoted.append(DutyRun(duty.name, time.monotonic() - started, failure))
+        return more
 
     def _log_failure(self, duty: Duty, failure: str, error: Exception) -> None:
         """Log a failure once, and again when it is another; one that nobody has foreseen with its traceback."""
@@ -104,6 +147,7 @@ class DutyThread(threading.Thread):
 
     def _note(self) -> None:
         runs, self._unnoted = self._unnoted, []
+        self._has_news, self._noted_at = False, time.monotonic()
         if not runs:
             return
         try:

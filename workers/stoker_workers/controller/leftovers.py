@@ -54,18 +54,19 @@ class LeftoverSearch:
         self._pages: Iterator[None] = iter(())
         self._rests_until = 0.0
 
-    def step(self) -> None:
-        """Look at the next page, or do nothing for an hour after the last one.
+    def step(self) -> bool:
+        """Look at the next page, or do nothing for an hour after the last one; gives whether it has looked.
 
         Raises:
             ExceptionGroup: what of the store could not be looked at, when all the rest has been.
         """
         if time.monotonic() < self._rests_until:
-            return
+            return False
         try:
             next(self._pages)
         except StopIteration:
             self._pages = self._look()
+        return True
 
     def _look(self) -> Iterator[None]:
         # By a clock that is ahead, files of this moment are old: so it takes two of them.

@@ -17,6 +17,7 @@ from celery.platforms import EX_FAILURE
 from celery.worker import WorkController
 from celery.worker.consumer import Consumer
 from kombu.asynchronous import Hub
+from kombu.asynchronous.timer import Entry
 from kombu.entity import Queue
 from pydantic import BaseModel
 
@@ -187,15 +188,19 @@ def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
             self._heartbeat = Heartbeat(describe, resize, slot.settings, slot.redis_url)
             self._dependencies = DependencyWatch(slot.dependencies, slot.settings)
             self._beat()
-            self._timers = [
-                parent.timer.call_repeatedly(presence.BEAT_S, self._beat),
-                parent.timer.call_repeatedly(LISTEN_S, self._heartbeat.listen),
-            ]
+            self._timer = parent.timer
+            self._beats = self._timer.call_repeatedly(presence.BEAT_S, self._beat)
+            self._listens: Entry | None = None
 
         def register_with_event_loop(self, _parent: WorkController, hub: Hub) -> None:
             hub.on_tick.add(self._turn)
 
         def _turn(self) -> None:
+            is_full = self._pool.busy >= self._pool.size
+            if is_full and self._listens is None:
+                self._listens = self._timer.call_repeatedly(LISTEN_S, self._heartbeat.listen)
+            elif self._listens and not is_full:
+                self._end_listening()
             self._pool.settle()
             for task in self._pool.take_lost():
                 self._heartbeat.lost(task)
@@ -207,9 +212,14 @@ def _step(capacity: Capacity, slot: Slot) -> type[bootsteps.StartStopStep]:
             self._dependencies.step()
             self._heartbeat.beat()
 
+        def _end_listening(self) -> None:
+            if self._listens:
+                self._listens.cancel()
+                self._listens = None
+
         def stop(self, _parent: WorkController) -> None:
-            for timer in self._timers:
-                timer.cancel()
+            self._beats.cancel()
+            self._end_listening()
             self._dependencies.end()
             self._heartbeat.end()
 

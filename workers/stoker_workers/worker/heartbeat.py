@@ -16,8 +16,8 @@ from .pool import LostTask
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-# How often a worker reads the wanted number of slots between two heartbeats. A new slot shall serve within a second,
-# forking included.
+# How often a worker whose slots are all busy reads the wanted number of slots between two heartbeats. A new slot shall
+# serve within a second, forking included; a worker that has room for a job may wait for its heartbeat.
 LISTEN_S = 0.25
 
 

@@ -41,24 +41,28 @@ class FleetScaler:
         self._redis_url = redis_url
         self._fleets: dict[WorkDevice, _Fleet] = {}
 
-    def step(self, configured: Mapping[WorkDevice, FleetSettings]) -> None:
-        """Look at all fleets once, as they are configured now."""
+    def step(self, configured: Mapping[WorkDevice, FleetSettings]) -> bool:
+        """Look at all fleets once, as they are configured now; gives whether there is any."""
+        fleets = {device: fleet for device in DEVICES if (fleet := self._bounded(device, configured.get(device)))}
+        for device in self._fleets.keys() - fleets.keys():
+            self._forget(device)
+        if not fleets:
+            return False
         drainers = self._connection.run(lanes.demand())
         workers = self._connection.run(presence.workers())
-        for device in DEVICES:
-            bounds = self._connection.run(autoscaling.bounds(device))
-            settings = configured.get(device)
-            if settings is None and bounds is None:
-                self._forget(device)
-                continue
-            settings = (settings or FleetSettings()).within(bounds) if bounds else settings
-            assert settings is not None
+        for device, settings in fleets.items():
             if device not in self._fleets:
                 self._fleets[device] = _Fleet(device, self._settings, self._connection, self._redis_url)
             try:
                 self._fleets[device].step(settings, [w for w in workers if w.device == device], drainers.get(device, 0))
             except StokerError as error:
                 _log.warning("fleet %s stays as it is this round: %s", device, error)
+        return True
+
+    def _bounded(self, device: WorkDevice, settings: FleetSettings | None) -> FleetSettings | None:
+        """A fleet's settings within its bounds set by hand; None if it has neither."""
+        bounds = self._connection.run(autoscaling.bounds(device))
+        return (settings or FleetSettings()).within(bounds) if bounds else settings
 
     def rest(self) -> None:
         """Another controller leads: what was remembered is of no use any more."""
