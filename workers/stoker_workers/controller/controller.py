@@ -124,9 +124,8 @@ class Controller:
             thread.end()
         self._lead.resign()
         deadline = time.monotonic() + END_S
-        threads: list[threading.Thread] = [self._look, *self._threads]
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        for each in (self._look, *self._threads):
+            each.join(max(0.0, deadline - time.monotonic()))
         self._scaler.rest()
         self._connection.close()
 
