@@ -4,6 +4,7 @@ A server that is started again has no scripts, and neither has a replica that ha
 """
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 
 from .. import lanes
@@ -24,21 +25,25 @@ def scripts() -> tuple[Script, ...]:
 
 
 @cache
-def _last() -> Script:
-    """A script that nobody runs, and that is loaded behind all of this version: where it is, so are they."""
-    return Script(f"return '{hashlib.sha256(''.join(script.sha for script in scripts()).encode()).hexdigest()}'")
+def _all() -> tuple[Script, ...]:
+    """The same, and behind them one that nobody runs: where that is, so are they, for all are forgotten together."""
+    digest = hashlib.sha256("".join(script.sha for script in scripts()).encode()).hexdigest()
+    return (*scripts(), Script(f"return '{digest}'"))
 
 
 def load_missing() -> Steps[int]:
-    """Load the scripts that the server lacks; gives how many these were."""
-    are_all: list[int] = yield Call(("SCRIPT", "EXISTS", _last().sha), list)
-    if are_all == [1]:
-        return 0
-    every = scripts()
-    words = ("SCRIPT", "EXISTS", *(script.sha for script in every))
-    are_there: list[int] = yield Call(words, list)
-    missing = [script for script, is_there in zip(every, are_there, strict=True) if not is_there]
-    for script in missing:
-        yield Call(("SCRIPT", "LOAD", script.source), bool)
-    yield Call(("SCRIPT", "LOAD", _last().source), bool)
-    return len(missing)
+    """Load the scripts that the server lacks; gives how many these were. Where none is missing, it costs little."""
+    loaded = 0
+    missing = yield from _missing(_all()[-1:])
+    while missing:
+        # All together: they may have been forgotten while they were loaded.
+        missing = yield from _missing(_all())
+        for script in missing:
+            yield Call(("SCRIPT", "LOAD", script.source), bool)
+        loaded += len(missing)
+    return loaded
+
+
+def _missing(of: Sequence[Script]) -> Steps[list[Script]]:
+    are_there: list[int] = yield Call(("SCRIPT", "EXISTS", *(script.sha for script in of)), list)
+    return [script for script, is_there in zip(of, are_there, strict=True) if not is_there]
