@@ -126,6 +126,7 @@ class SmallLedger:
             self.run(attempts.claim(job_id, str(uuid.uuid4()), "w", LEASE_S, WORKER))
         for call in (
             *(quotas.set_quotas({}, 600), upkeep.wake(), upkeep.resend(-1), upkeep.fall_back(0), upkeep.expired()),
+            upkeep.look([key("leases"), key("due")], [key("queued")]),
             *(upkeep.expire(1000, 3600), quotas.tenants(), records.counts(), records.query(None, None, 10)),
             *(
                 autoscaling.traffic("cpu"),

@@ -219,15 +219,44 @@ def test_whatever_a_duty_raises_is_logged_and_counted_and_the_next_one_runs(
     assert "works again" in caplog.text
 
 
+def test_a_duty_rests_until_there_is_something_to_do(connection: Connection, eventually: Eventually) -> None:
+    ran: list[str] = []
+    more = iter([True, False, False, True])
+
+    def work() -> bool:
+        ran.append("work")
+        return next(more, False)
+
+    duties = [
+        Duty("work", 0.01, work, rest_s=3600, due=("work",)),
+        Duty("rest", 0.01, lambda: ran.append("rest"), rest_s=3600, kept=("rest",)),
+    ]
+    thread = DutyThread("test", duties, lambda: True, connection)
+    thread.start()
+    # Once at first, and again as long as there may be more.
+    eventually(lambda: sorted(ran) == ["rest", "work", "work"])
+    thread.wake({"work", "what no duty is about"})
+    eventually(lambda: ran.count("work") == 3)
+    thread.wake({"rest"})
+    eventually(lambda: ran.count("rest") == 2)
+    thread.wake()
+    eventually(lambda: ran.count("work") == 5 and ran.count("rest") == 3)
+    thread.end()
+    thread.join()
+    runs = {name: state.runs for name in ("work", "rest") if (state := duty(connection, name))}
+    assert runs == {"work": 5, "rest": 3}, "all are noted by the end"
+
+
 def test_duties_go_on_where_something_else_was_written_in_the_place_of_their_states(
     settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
 ) -> None:
     connection.client.set(key("duties"), "no hash")
     assert connection.run(duty_runs.duties()) == []
     with controlled(settings, redis_url):
-        eventually(lambda: works(connection, "reclaim jobs"))
-        connection.client.hset(key("duties"), mapping={"reclaim jobs": "[]", "wake jobs": json.dumps({"runs": "x"})})
-        eventually(lambda: works(connection, "reclaim jobs") and works(connection, "wake jobs"))
+        eventually(lambda: works(connection, "follow settings"))
+        strange = {"follow settings": "[]", "load scripts": json.dumps({"runs": "x"})}
+        connection.client.hset(key("duties"), mapping=strange)
+        eventually(lambda: works(connection, "follow settings") and works(connection, "load scripts"))
 
 
 def test_the_duties_of_another_version_are_forgotten_by_the_next_leader(

@@ -31,6 +31,7 @@ from stoker.ledger import (
 )
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
+from stoker.ledger.keys import key
 from stoker.ledger.quarantine import QuarantineReason
 from stoker.ledger.replies import CommitReply, Refusal, ReportReply
 from stoker.models.effects import MoveAlias
@@ -412,11 +413,27 @@ def test_no_lease_is_looked_at_where_none_can_be_renewed(connection: Connection,
     with redis.Redis.from_url(redis_url) as client:
         client.config_set("maxmemory", 1)
         try:
-            with pytest.raises(stoker.Unavailable, match="takes no writes now"):
-                connection.run(upkeep.expired(), patience_s=0)
+            for call in (upkeep.expired(), upkeep.look([key("leases")], [])):
+                with pytest.raises(stoker.Unavailable, match="takes no writes now"):
+                    connection.run(call, patience_s=0)
         finally:
             client.config_set("maxmemory", 0)
     assert len(connection.run(upkeep.expired())) == 1
+
+
+def test_a_look_finds_what_is_due_and_what_exists(connection: Connection) -> None:
+    look = upkeep.look([key("leases"), key("due")], [key("seats"), key("ended"), key("needs")])
+    assert connection.run(look) == set()
+    claimed(connection, submitted(connection), lease_s=60)
+    connection.client.zadd(key("due"), {"later": 10**14})
+    assert connection.run(look) == {key("seats")}
+    claimed(connection, submitted(connection), lease_s=0)
+    assert connection.run(look) == {key("leases"), key("seats")}
+    # What something else has written there is looked at by who knows what to do about it.
+    connection.client.set(key("ended"), "no set")
+    connection.client.set(key("due"), "no sorted set")
+    assert connection.run(look) == {key("leases"), key("seats"), key("ended")}
+    assert connection.client.exists(key("damaged"))
 
 
 def test_a_worker_that_speaks_again_before_it_is_reclaimed_keeps_its_job(connection: Connection) -> None:
