@@ -254,7 +254,7 @@ def test_duties_go_on_where_something_else_was_written_in_the_place_of_their_sta
     assert connection.run(duty_runs.duties()) == []
     with controlled(settings, redis_url):
         eventually(lambda: works(connection, "follow settings"))
-        strange = {"follow settings": "[]", "load scripts": json.dumps({"runs": "x"})}
+        strange: dict[Any, Any] = {"follow settings": "[]", "load scripts": json.dumps({"runs": "x"})}
         connection.client.hset(key("duties"), mapping=strange)
         eventually(lambda: works(connection, "follow settings") and works(connection, "load scripts"))
 

@@ -147,9 +147,9 @@ class DutyThread(threading.Thread):
 
     def _note(self) -> None:
         runs, self._unnoted = self._unnoted, []
-        self._has_news, self._noted_at = False, time.monotonic()
         if not runs:
             return
+        self._has_news, self._noted_at = False, time.monotonic()
         try:
             self._connection.run(duty_runs.duties_ran(runs), patience_s=0)
         except (StokerError, RedisError) as error:
