@@ -241,6 +241,11 @@ def test_what_was_changed_is_read_or_refused_in_a_sentence(sort: Callable[[rando
     tried(sort, QUICK)
 
 
+@pytest.mark.parametrize(("sort", "seed"), [(private_key, "4242 private_key 2419")])
+def test_what_was_refused_otherwise_once(sort: Callable[[random.Random], None], seed: str) -> None:
+    sort(random.Random(seed))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("sort", SORTS, ids=lambda sort: sort.__name__)

@@ -8,8 +8,10 @@ import typer
 
 from ..client.blocking import Client
 from ..errors import InvalidArgument
-from ..security.audit import AuditEntry, verifying
+from ..security.audit import AuditEntry, chain, verifying
 from ..security.audit.verifying import AuditReport
+from ..security.signatures import signatures_of
+from ..settings import Settings
 from ..terminal.amounts import ago
 from .moments import moment
 from .output import AsJson, Styled, draw, print_json, say
@@ -48,14 +50,25 @@ def tail(
 
 
 @audit.command()
-def verify(as_json: AsJson = False) -> None:
+def verify(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="What `stoker audit export` has written, in place of Redis and the store.", show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check that the sealed entries are what was sealed, and all there.
 
     Prints the end of each tenant's chain: keep that elsewhere, and compare. Exit status: 0 all is there as it was,
     1 something was changed, moved or cut.
     """
-    with Client() as client:
-        report = client.verify_audit()
+    if file:
+        report = _of_file(file)
+    else:
+        with Client() as client:
+            report = client.verify_audit()
     if as_json:
         print_json(report)
     else:
@@ -69,19 +82,34 @@ def export(
     tenant: Tenant = None,
     since: Annotated[str | None, typer.Option("--since", help="A time such as 2h, 7d or 2026-01-31T08:00.")] = None,
 ) -> None:
-    """Write the sealed entries as JSON lines, tenant by tenant, the oldest first."""
+    """Write the sealed entries as JSON lines, tenant by tenant, the oldest first.
+
+    `stoker audit verify FILE` checks them.
+    """
     with Client() as client:
-        entries = verifying.entries(client.settings.store, tenant, moment("--since", since))
+        lines = verifying.sealed_lines(client.settings.store, tenant, moment("--since", since))
     if to is None:
-        for entry in entries:
-            print_json(entry)
+        for line in lines:
+            if chain.parsed(line):
+                print_json(json.loads(line))
         return
     try:
-        with to.expanduser().open("x", encoding="ascii") as file:
-            count = sum(file.write(f"{json.dumps(entry.model_dump(mode='json'))}\n") > 0 for entry in entries)
+        with to.expanduser().open("xb") as file:
+            count = sum(file.write(line + b"\n") > 0 for line in lines)
     except FileExistsError:
         raise InvalidArgument(f"{to} is there already: name another file") from None
     say(f"{count} entries are in {to}")
+
+
+def _of_file(file: Path) -> AuditReport:
+    """What a check of exported entries finds, by the settings' `trusted_keys`."""
+    try:
+        with file.expanduser().open("rb") as lines:
+            return verifying.verify_lines((line.rstrip(b"\r\n") for line in lines), signatures_of(Settings()).trust)
+    except OSError as error:
+        raise InvalidArgument(
+            f"{file} cannot be read: {error.strerror}: name what `stoker audit export` wrote"
+        ) from None
 
 
 def _row(entry: AuditEntry) -> list[Styled]:
@@ -97,6 +125,7 @@ def _say(report: AuditReport) -> None:
     for flaw in report.flaws:
         say(("flaw  ", "bold red"), f"entry {flaw.number} of tenant {flaw.tenant!r} {flaw.flaw}")
     for entry in report.lost:
-        say(("lost  ", "bold red"), f"before entry {entry.number}, of the Redis user {entry.user}: {entry.text}")
+        of = f", of the Redis user {entry.user}" if entry.user else ""
+        say(("lost  ", "bold red"), f"before entry {entry.number}{of}: {entry.text}")
     if report.is_sound:
         say("everything is there as it was sealed" if report.heads else "nothing is sealed")

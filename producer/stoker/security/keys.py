@@ -181,7 +181,7 @@ def read_private(path: Path) -> "Ed25519PrivateKey":
         InvalidSettings: it is not there, others may read it, or it is no private key of Ed25519.
     """
     pem, curve = serialization(), ed25519()
-    from cryptography.exceptions import UnsupportedAlgorithm  # there is `cryptography`, by now
+    from cryptography.exceptions import InternalError, UnsupportedAlgorithm  # there is `cryptography`, by now
 
     try:
         mode, content = path.stat().st_mode, path.read_bytes()
@@ -193,7 +193,7 @@ def read_private(path: Path) -> "Ed25519PrivateKey":
         )
     try:
         key = pem.load_pem_private_key(content, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
         key = None
     if not isinstance(key, curve.Ed25519PrivateKey):
         raise InvalidSettings(f"signing_key {path} is no private key of Ed25519 in PEM: make one by `stoker keys new`")

@@ -41,6 +41,10 @@ _MAY_SIGN: Mapping[What, tuple[Role, ...]] = {
 _MADE: tuple[What, ...] = ("result", "failure", "model", "checkpoint", "audit")
 
 
+class RevokedKey(Untrusted):
+    """It is signed by a key that was trusted once."""
+
+
 @dataclass(frozen=True)
 class Admission:
     """A job whose signature is believed; what its keys may have is yet to be held against its spec.
@@ -196,7 +200,7 @@ class Trust:
                 f"key {key_id[:64] or 'of nobody'} is not trusted here: `stoker keys list` shows those that are"
             )
         if key.revoked:
-            raise Untrusted(f"key {key.id} ({key.name}) was revoked at {key.revoked:%Y-%m-%d %H:%M} UTC")
+            raise RevokedKey(f"key {key.id} ({key.name}) was revoked at {key.revoked:%Y-%m-%d %H:%M} UTC")
         return key
 
     @staticmethod
@@ -230,4 +234,4 @@ def check_spec(said: Statement, spec: str) -> None:
 
 
 def _refusal(what: str, about: str, error: Untrusted) -> Untrusted:
-    return Untrusted(f"{what} {about} is refused: {error.message}")
+    return type(error)(f"{what} {about} is refused: {error.message}")

@@ -73,9 +73,10 @@ class Controller:
         self._store = Store(settings.store_place)
         leftovers = LeftoverSearch(self._store, self._connection, removes=settings.remove_leftovers)
         self._scaler = FleetScaler(settings, self._connection, redis_url)
-        self._sealer = Sealer(settings.store, self._connection, signatures_of(settings).signer)
+        signatures = signatures_of(settings)
+        self._sealer = Sealer(settings.store, self._connection, signatures.signer, signatures.trust)
         self._looked_up_to = "0"
-        starting = Schedules(self._connection, signatures=signatures_of(settings))
+        starting = Schedules(self._connection, signatures=signatures)
         by_thread = {
             "ledger": self._duties_to_the_ledger(),
             "scripts": [Duty("load scripts", ROUND_S, self._load_scripts, self._load_scripts)],

@@ -18,6 +18,10 @@ from ...redis.calls import Call, Steps
 
 LOST = "lost"
 """What an entry says that tells of entries which somebody has cut before they were sealed."""
+UNVOUCHED = "unvouched"
+"""What an entry says that tells of those before it that no controller vouches for which is trusted now."""
+HANDED_ON = "handed on"
+"""What an entry says with which a controller of another key begins to vouch for a chain."""
 _LONGEST_TEXT = 1000
 # Who adds an entry may say when that was: one after all times that a `datetime` has is given the last of them.
 _LATEST_MS = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp() * 1000)

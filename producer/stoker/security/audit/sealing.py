@@ -7,13 +7,15 @@ each entry has an id.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from ...redis.connection import Connection
 from ..signing import Signer
+from ..trust import Trust
 from . import LOST, AuditEntry, Journal, Unsealed, chain, in_order, look, place_of, seal
 from .chain import Head
+from .ground import Ground
 from .sealed_files import SealedFiles, folder_of
 
 _log = logging.getLogger(__name__)
@@ -31,15 +33,23 @@ class Sealer:
 
     Args:
         signer: signs the end of each batch, or nobody does.
+        trust: whose signatures are believed of what is sealed upon; None to look at none.
     """
 
-    def __init__(self, store_url: str, connection: Connection, signer: Signer | None = None) -> None:
+    def __init__(
+        self, store_url: str, connection: Connection, signer: Signer | None = None, trust: Trust | None = None
+    ) -> None:
         self._files = SealedFiles(store_url)
         self._connection = connection
         self._signer = signer
+        self._ground = Ground(self._files, signer.id if signer else "", trust)
+        # Whether it has looked at what it found when it began.
+        self._has_looked = not (signer and trust)
         # By tenant, the end of its chain in the store. Where Redis knows of another one, as after it came back from an
         # older state of its own, the store is read.
         self._ends: dict[str, Head] = {}
+        # The same of what Redis has taken for sealed.
+        self._sealed: dict[str, Head] = {}
 
     def step(self, *, is_on: bool) -> None:
         """Seal all that there is.
@@ -56,9 +66,11 @@ class Sealer:
             journal.user: _Step(journal, unsealed.sealed.get(f"user {journal.user}")) for journal in unsealed.journals
         }
         entries = in_order([entry for step in steps.values() for entry in step.entries()])
-        if not entries:
-            return False
         of_tenant: defaultdict[str, list[AuditEntry]] = defaultdict(list)
+        if not self._has_looked:
+            of_tenant |= {tenant: [] for tenant in _tenants(unsealed.sealed)}
+        if not (entries or of_tenant):
+            return False
         for entry in entries:
             of_tenant[entry.tenant].append(entry)
         was, becomes = {}, {}
@@ -66,11 +78,14 @@ class Sealer:
             field = f"tenant {tenant}"
             was[field] = unsealed.sealed.get(field, "")
             becomes[field] = str(self._write(tenant, noted, Head.read(was[field])))
+        self._has_looked = True
         for user, step in steps.items():
             was[f"user {user}"], becomes[f"user {user}"] = step.was, step.becomes
         keep = {user: first for user, step in steps.items() if (first := step.keep) is not None}
         if not self._connection.run(seal(was, becomes, keep)):
             _log.info("another controller has sealed the audit")
+        else:
+            self._sealed |= {tenant: self._ends[tenant] for tenant in of_tenant}
         return True
 
     def _write(self, tenant: str, entries: Sequence[AuditEntry], head: Head) -> Head:
@@ -81,6 +96,7 @@ class Sealer:
                 done |= {(entry.user, entry.id) for entry in chain.entries_of(lines) if entry.id}
                 last = chain.parsed(lines[-1])
                 head = Head(number=last.number if last and last.number else head.number, digest=chain.digest(lines[-1]))
+            entries = [*entries, *self._ground.remarks(tenant, head, self._sealed.get(tenant))]
         batch = chain.chained([entry for entry in entries if (entry.user, entry.id) not in done], head, self._signer)
         if batch.lines:
             self._files.write(tenant, batch)
@@ -100,6 +116,11 @@ class Sealer:
                 if last is None or last.number is None:
                     return
                 head = Head(number=last.number, digest=chain.digest(lines[-1]))
+
+
+def _tenants(sealed: Mapping[str, str]) -> Iterator[str]:
+    """The tenants that have a chain."""
+    return (field.removeprefix("tenant ") for field in sealed if field.startswith("tenant "))
 
 
 class _Step:

@@ -1,7 +1,8 @@
 """Reading the sealed audit, and checking that it is what was sealed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import dropwhile
 
 from pydantic import BaseModel, ConfigDict
 
@@ -46,8 +47,7 @@ def verify(store_url: str, sealed: Mapping[str, str], trust: Trust | None = None
     known = {
         field.removeprefix("tenant "): Head.read(text) for field, text in sealed.items() if field.startswith("tenant ")
     }
-    heads: dict[str, Head] = {}
-    flaws: list[AuditFlaw] = []
+    checks: list[Check] = []
     lost: list[AuditEntry] = []
     folders = {folder_of(tenant): tenant for tenant in known}
     for folder in sorted({*files.folders(), *folders}):
@@ -56,24 +56,67 @@ def verify(store_url: str, sealed: Mapping[str, str], trust: Trust | None = None
             entries = list(chain.entries_of(lines))
             check.tenant = check.tenant or next((entry.tenant for entry in entries), "")
             check.walk(name, lines)
-            # What a controller has found is in no stream, and so has no id: others may write the word, too.
-            lost += (entry for entry in entries if entry.what == LOST and not entry.id)
+            lost += filter(_tells_of_loss, entries)
         check.end(known.get(check.tenant))
-        heads[check.tenant] = check.head
-        flaws += (check.flaws[number] for number in sorted(check.flaws))
-    return AuditReport(heads=heads, flaws=tuple(flaws), lost=tuple(lost))
+        checks.append(check)
+    return _report(checks, lost)
 
 
-def entries(store_url: str, tenant: str | None = None, since: datetime | None = None) -> Iterator[AuditEntry]:
-    """What is sealed, tenant by tenant, the oldest first.
+def sealed_lines(store_url: str, tenant: str | None = None, since: datetime | None = None) -> Iterator[bytes]:
+    """What is sealed, tenant by tenant, the oldest first, as it lies there: `verify_lines` checks it.
+
+    Args:
+        since: with the first entry from then on a tenant's begin.
 
     Raises:
         DependencyUnavailable: the store is away.
     """
     files = SealedFiles(store_url)
     for folder in files.folders() if tenant is None else [folder_of(tenant)]:
-        for _, lines in _in_chain(files, folder, None):
-            yield from (entry for entry in chain.entries_of(lines) if since is None or entry.at >= since)
+        lines = (line for _, batch in _in_chain(files, folder, None) for line in batch)
+        yield from lines if since is None else dropwhile(lambda line: _is_before(line, since), lines)
+
+
+def _is_before(raw: bytes, since: datetime) -> bool:
+    line = chain.parsed(raw)
+    return line is not None and line.at < since
+
+
+def verify_lines(lines: Iterable[bytes], trust: Trust | None = None) -> AuditReport:
+    """Check entries that were written out, each tenant's from whichever it begins with, without Redis or a store.
+
+    Args:
+        trust: whose signatures are believed; None to look at none.
+    """
+    checks: dict[str, Check] = {}
+    lost: list[AuditEntry] = []
+    tenant = ""
+    for raw in map(chain.exported, lines):
+        # One that cannot be read belongs to the tenant whose lines it stands among.
+        if line := chain.parsed(raw):
+            tenant = line.tenant
+            lost += [entry for entry in chain.entries_of([raw]) if _tells_of_loss(entry)]
+        if tenant not in checks:
+            before = Head(number=line.number - 1, digest=line.before) if line and line.number else Head()
+            checks[tenant] = Check(tenant, trust, signed=before.number, head=before)
+        checks[tenant].walk("", [raw])
+    for check in checks.values():
+        check.end(None)
+    return _report(checks.values(), lost)
+
+
+def _tells_of_loss(entry: AuditEntry) -> bool:
+    """Whether a controller says so: what it has found is in no stream, and so has no id; others may write the word."""
+    return entry.what == LOST and not entry.id
+
+
+def _report(checks: Iterable[Check], lost: Sequence[AuditEntry]) -> AuditReport:
+    every = list(checks)
+    return AuditReport(
+        heads={check.tenant: check.head for check in every},
+        flaws=tuple(check.flaws[number] for check in every for number in sorted(check.flaws)),
+        lost=tuple(lost),
+    )
 
 
 def newest(store_url: str, limit: int, tenant: str | None = None) -> list[AuditEntry]:
