@@ -1,7 +1,7 @@
 """uvicorn's protocol, with what it lacks: limits on how long a request's head may be, and may take."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -36,7 +36,7 @@ class HeadBoundProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait for a head."""
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, _Cuttable(transport)))
         if len(self.connections) > self.most_connections + _SPARE:
             transport.abort()
             return
@@ -107,3 +107,22 @@ class HeadBoundProtocol(HttpToolsProtocol):
         text = why.encode()
         self.transport.write(head + b"content-length: %d\r\n\r\n" % len(text) + text)
         self.transport.close()
+
+
+class _Cuttable:
+    """A transport that a caller may cut at any time: what is written to it from then on is dropped.
+
+    uvloop raises at a write between the moment that it notices the cut and the one that it tells uvicorn.
+    """
+
+    __slots__ = ("_transport",)
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
