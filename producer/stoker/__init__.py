@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from .security.audit.verifying import AuditReport
     from .settings import Settings
     from .status import JobStatus
+    from .webhooks.webhook import Delivery, NewWebhook, Webhook, WebhookStatus
 
 __version__ = VERSION
 
@@ -123,6 +124,7 @@ _LAZY = {
     "AuditReport": "security.audit.verifying",
     "Candidates": "client.candidates",
     "Client": "client.blocking",
+    "Delivery": "webhooks.webhook",
     "Eta": "foresight.eta",
     "Event": "events",
     "Feedback": "ledger.sampling",
@@ -134,6 +136,7 @@ _LAZY = {
     "JobStatus": "status",
     "Matching": "client.many",
     "ModelChange": "ledger.model_log",
+    "NewWebhook": "webhooks.webhook",
     "Paused": "ledger.pauses",
     "Prediction": "models.prediction",
     "Removal": "models.retention",
@@ -142,6 +145,8 @@ _LAZY = {
     "StoredFile": "client.stored",
     "Upload": "ledger.uploads",
     "Usage": "ledger.usage",
+    "Webhook": "webhooks.webhook",
+    "WebhookStatus": "webhooks.webhook",
     "When": "foresight.eta",
     "Worker": "ledger.presence",
     "job": "functions.job",
@@ -171,6 +176,7 @@ __all__ = [
     "Compare",
     "CompareResult",
     "Data",
+    "Delivery",
     "Deploy",
     "DeployResult",
     "Describe",
@@ -218,6 +224,7 @@ __all__ = [
     "ModelVersion",
     "Monitor",
     "MonitorResult",
+    "NewWebhook",
     "Optimize",
     "OptimizeResult",
     "Optimizer",
@@ -252,6 +259,8 @@ __all__ = [
     "Untrusted",
     "Upload",
     "Usage",
+    "Webhook",
+    "WebhookStatus",
     "When",
     "WideAndDeep",
     "Worker",

@@ -17,7 +17,7 @@ from .kinds.needs import (
     label_words,
     module_word,
 )
-from .models.access import checked_root
+from .models.access import checked_root, checked_webhook_root
 from .models.retention import ModelPattern, Retention
 from .models.targets import checked_target_root
 from .origins import as_text, listed, pairs, tables, variable
@@ -27,6 +27,7 @@ from .tenants import Quota
 # A running controller follows changes of these in the settings file.
 FOLLOWED = ("tenants", "ageing_s", "fleet", "retention", "roles", "audit")
 DataRoot = Annotated[str, AfterValidator(checked_root)]
+WebhookRoot = Annotated[str, AfterValidator(checked_webhook_root)]
 ExportRoot = Annotated[str, AfterValidator(checked_target_root)]
 
 
@@ -211,6 +212,11 @@ class Settings(Places):
         ge=1024,
         description="Bytes that a file may have which is uploaded through the gateway: until it is whole, it lies in "
         "the temporary folder of the gateway's machine.",
+    )
+    webhook_roots: Annotated[tuple[WebhookRoot, ...], NoDecode, BeforeValidator(listed)] = Field(
+        default=(),
+        description="Where webhooks may go besides https of public addresses: beginnings of URLs, such as "
+        "http://ci.internal/hooks/; in the environment, with commas between them.",
     )
     traces: bool = Field(
         default=False,

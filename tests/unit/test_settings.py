@@ -251,6 +251,7 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "gateway_keys",
         "gateway_hosts",
         "gateway_origins",
+        "webhook_roots",
         "tenants",
         "fleet",
         "retention",

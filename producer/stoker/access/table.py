@@ -31,6 +31,7 @@ _JOBS = (
     *("schedule_states", "children", "reached", "history", "intake", "intakes", "untold", "kinds", "needs", "posted"),
     *("unserved", "repairs", "damaged", "tallies", "usage", "discarded", "alarms", "evidence", "sampling", "sampled"),
     *("samples", "taken_samples", "answered", "answered_at", "outcomes", "uploads", "uploads_until", "meta"),
+    "webhook_events",
 )
 # Of attempts and of what they make, and what workers say of themselves.
 _WORK = (
@@ -43,6 +44,7 @@ _GANGS = ("gang", "gang_outage", "gang_rung")
 _LEAD = (
     *("leader", "duties", "leftovers", "unnamed", "quotas", "roles", "approvals", "decisions"),
     *("auditing", "audit_heads", "audits", "audit"),
+    *("webhooks", "hooked", "webhook_deliveries", "webhook_due", "webhook_delivered", "webhook_dead", "webhook_counts"),
 )
 # What operators alone write.
 _BY_HAND = ("fleet",)

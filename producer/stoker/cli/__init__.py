@@ -34,6 +34,7 @@ from . import (
     schedule,
     services,
     usage,
+    webhooks,
 )
 from .output import accept_any_encoding, print_json, say_error
 
@@ -49,7 +50,7 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
     "Jobs": (
         *(jobs.submit, jobs.jobs, jobs.watch, logs.logs, jobs.result, acting.cancel, describe.describe, dead.dead),
         *(acting.pause, acting.resume, acting.resubmit, retrying.retry, approving.approve),
-        *(functions.functions, schedule.schedule, usage.usage),
+        *(functions.functions, schedule.schedule, usage.usage, webhooks.webhooks),
     ),
     "Predictions": (predict.predict, explain.explain, infer.infer, feedback.feedback),
     "Models and files": (best.models, alarms.alarms, files.files),

@@ -38,6 +38,7 @@ from .scheduling import AsyncScheduleCalls
 from .stored import AsyncStoredCalls
 from .submitting import AsyncSubmitCalls
 from .using import AsyncUsageCalls
+from .webhooks import AsyncWebhookCalls
 
 R = TypeVar("R", bound=JobResult)
 
@@ -61,6 +62,7 @@ class AsyncClient(
     AsyncStoredCalls,
     AsyncSubmitCalls,
     AsyncUsageCalls,
+    AsyncWebhookCalls,
 ):
     """`Client` for asyncio: the same methods, arguments and errors.
 

@@ -38,6 +38,7 @@ from .scheduling import ScheduleCalls
 from .stored import StoredCalls
 from .submitting import SubmitCalls
 from .using import UsageCalls
+from .webhooks import WebhookCalls
 
 R = TypeVar("R", bound=JobResult)
 
@@ -61,6 +62,7 @@ class Client(
     StoredCalls,
     SubmitCalls,
     UsageCalls,
+    WebhookCalls,
 ):
     """Everything an app does with Stoker, over one Redis.
 

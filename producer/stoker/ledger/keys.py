@@ -71,6 +71,14 @@
 | stoker:evidence:<id> | hash | what was counted of a job's route: ledger/routes.py | with the record |
 | stoker:moves:<name> | list | how aliases moved, and what else changed, the newest 1,000 | 90 days after the model |
 | stoker:alarms | stream | what happened to models, and alarms of them: alarms.py, the newest 10,000 | never: bounded |
+| stoker-webhooks | hash | webhooks with their secrets, JSON: no user reads it but the controller | fields go by hand |
+| stoker:hooked | string | set where there are webhooks, for scripts to tell them | with the last webhook |
+| stoker:webhook-events | stream | what happened, until it is a delivery to each webhook | entries go within a second |
+| stoker:webhook-deliveries:<webhook> | hash | its deliveries, by id, JSON | with the sets that name them |
+| stoker:webhook-due:<webhook> | sorted set | those that wait, by the next try, ms, or its lease | when they end |
+| stoker:webhook-delivered:<webhook> | sorted set | the newest 1,000 delivered, by when, ms | 3 days later |
+| stoker:webhook-dead:<webhook> | sorted set | the newest 100,000 given up, by when, ms | 30 days later |
+| stoker:webhook-counts:<webhook> | hash | how its deliveries went: webhooks/calls.py | with the webhook |
 | stoker:audit:<user> | stream | what a Redis user did, until sealed: security/audit | never: sealing empties it |
 | stoker:audits | set | the Redis users who have such a stream | never: bounded by users |
 | stoker:auditing | string | set where what is done is noted: the setting audit | never: one flag |
@@ -174,6 +182,14 @@ PREFIX = {
     "evidence": "stoker:evidence:",
     "moves": "stoker:moves:",
     "alarms": "stoker:alarms",
+    "webhooks": "stoker-webhooks",
+    "hooked": "stoker:hooked",
+    "webhook_events": "stoker:webhook-events",
+    "webhook_deliveries": "stoker:webhook-deliveries:",
+    "webhook_due": "stoker:webhook-due:",
+    "webhook_delivered": "stoker:webhook-delivered:",
+    "webhook_dead": "stoker:webhook-dead:",
+    "webhook_counts": "stoker:webhook-counts:",
     "audit": "stoker:audit:",
     "guards": "stoker:guards",
     "guarded": "stoker:guarded:",
@@ -203,9 +219,11 @@ TYPES = {
     **dict.fromkeys(("leases", "last_events", "due", "paused", "finished", "seen", "unnamed", "uploads_until"), "zset"),
     **dict.fromkeys(("untold", "ended", "intakes", "models", "needs", "kinds", "followed", "audits"), "set"),
     **dict.fromkeys(("quarantine", "repairs"), "list"),
-    **dict.fromkeys(("alarms",), "stream"),
-    **dict.fromkeys(("mirrored", "sequence", "rings", "leader", "leftovers", "damaged", "auditing"), "string"),
-    **dict.fromkeys(("schedules", "schedule_states", "roles", "audit_heads", "guards"), "hash"),
+    **dict.fromkeys(("alarms", "webhook_events"), "stream"),
+    **dict.fromkeys(
+        ("mirrored", "sequence", "rings", "leader", "leftovers", "damaged", "auditing", "hooked"), "string"
+    ),
+    **dict.fromkeys(("schedules", "schedule_states", "roles", "audit_heads", "guards", "webhooks"), "hash"),
     **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),
     **dict.fromkeys(
         (

@@ -41,7 +41,7 @@ _AUDITED = frozenset(
     (
         *("submit", "accept", "take_in", "change_schedule", "cancel", "requeue", "drop", "pause", "resume", "pauses"),
         *("approve", "alias_model", "rollback_model", "note_model", "remove_versions", "rename_model", "commit"),
-        *("route_close", "audit_note", "audit_look", "guard_set"),
+        *("route_close", "audit_note", "audit_look", "guard_set", "webhook_put", "webhook_replay"),
     )
 )
 

@@ -135,6 +135,17 @@ def checked_root(text: str) -> str:
     return text
 
 
+def checked_webhook_root(text: str) -> str:
+    """Check a value of `webhook_roots`: the beginning of a URL of a web server.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if text.partition("://")[0] not in ("http", "https"):
+        raise ValueError("expected the beginning of a URL such as http://ci.internal/hooks/")
+    return checked_root(text)
+
+
 def parsed(url: str) -> SplitResult:
     """Split a URL.
 

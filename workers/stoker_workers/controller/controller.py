@@ -24,6 +24,7 @@ from stoker.security.audit.sealing import Sealer
 from stoker.security.signatures import signatures_of
 from stoker.settings import FOLLOWED, Settings
 from stoker.terminal import exits
+from stoker.webhooks.addresses import Addresses
 
 from ..observe.logs import log_to_stderr
 from ..observe.metrics import LedgerCollector, served
@@ -37,6 +38,7 @@ from .old_versions import remove_old_versions
 from .rollouts.duty import Rollouts
 from .schedules import Schedules
 from .watched import WatchedConnection
+from .webhooks.duty import Webhooks
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +77,7 @@ class Controller:
         self._scaler = FleetScaler(settings, self._connection, redis_url)
         signatures = signatures_of(settings)
         self._sealer = Sealer(settings.store, self._connection, signatures.signer, signatures.trust)
+        self._webhooks = Webhooks(self._connection, Addresses(settings.webhook_roots))
         self._looked_up_to = "0"
         starting = Schedules(self._connection, signatures=signatures)
         by_thread = {
@@ -88,6 +91,7 @@ class Controller:
                 _duty("find leftovers", leftovers.step),
             ],
             "audit": [_duty("seal the audit", self._seal, kept=(key("audits"),))],
+            "webhooks": [_duty("deliver webhooks", self._webhooks.step, kept=(key("hooked"),))],
             "fleets": [
                 Duty(
                     "scale fleets",
@@ -121,6 +125,7 @@ class Controller:
     def end(self) -> None:
         """Leave the lead and the duties to another controller."""
         self._look.end()
+        self._webhooks.end()
         for thread in self._threads:
             thread.end()
         self._lead.resign()

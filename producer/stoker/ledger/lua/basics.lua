@@ -119,9 +119,32 @@ local function append_event(id, event)
   append_text(id, cjson.encode(event))
 end
 
+-- Tells webhooks of an event: see stoker/webhooks. Where there are none, this is one look.
+local function tell_webhooks(what, data)
+  if redis.call('EXISTS', KEY.hooked) == 1 then
+    redis.call('XADD', KEY.webhook_events, '*', 'event', cjson.encode({ type = what, data = data }))
+  end
+end
+
+-- Does so for an event of a job; `more` has further words about it, if there are any. One that another job has asked for is
+-- that job's own affair.
+local function tell_webhooks_of_job(what, id, job, more)
+  if job.parent or redis.call('EXISTS', KEY.hooked) == 0 then
+    return
+  end
+  local is_json, tags = pcall(cjson.decode, job.tags or '')
+  local data = more or {}
+  data.id, data.kind, data.tenant = id, job.kind, job.tenant
+  data.model = job.makes ~= '' and job.makes or job.model ~= '' and job.model or nil
+  data.tags = is_json and type(tags) == 'table' and next(tags) and tags or nil
+  tell_webhooks(what, data)
+end
+
 -- Tells whoever watches models what has happened to one: see alarms.py. `alarm` has `what` and `text`, and what it knows of
 -- `model`, `job` and `figures`. The newest 10,000 stay.
 local function raise_alarm(alarm)
+  local what = string.gsub(string.lower(alarm.what), '[^a-z]', '_')
+  tell_webhooks('alarm.' .. what, { what = alarm.what, model = alarm.model, job = alarm.job, text = alarm.text })
   return redis.call('XADD', KEY.alarms, 'MAXLEN', '~', 10000, '*', 'alarm', cjson.encode(alarm))
 end
 

@@ -51,6 +51,7 @@ local function settle(id, state, outcome, iso)
     clear_pause(id)
   end
   local has_succeeded = state == 'SUCCEEDED'
+  tell_webhooks_of_job('job.' .. string.lower(state), id, job, { state = state })
   move(id, state, job, 'finished_at', now, unpack(has_succeeded and { 'result', outcome.result } or {}))
   redis.call('ZADD', KEY.finished, now, id)
   if job.outage then

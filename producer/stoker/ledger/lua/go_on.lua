@@ -25,7 +25,10 @@ if event ~= '' or progress ~= '' then
 end
 if role ~= '' then
   redis.call('HDEL', KEY.approvals .. role, id)
-  note_change(model, cjson.decode(change))
+  local said = cjson.decode(change)
+  note_change(model, said)
+  tell_webhooks_of_job(said.how == 'approved' and 'approval.granted' or 'approval.refused', id, read_job(id),
+    { role = role, by = said.by })
 end
 if wakes == '1' then
   wake_waiting(id)

@@ -15,6 +15,15 @@ if is_followed == '1' then
   redis.call('HSET', KEY.job .. id, 'is_followed', 1)
   redis.call('SADD', KEY.followed, id)
 end
+if is_followed == '1' and why ~= last_why then
+  local _, kept = pcall(cjson.decode, keep)
+  local _, spec = pcall(cjson.decode, redis.call('HGET', KEY.job .. id, 'spec') or '')
+  local role = type(spec) == 'table' and spec.approval
+  -- Nobody has said anything yet, and nothing else has decided: see approve.lua.
+  if type(role) == 'string' and type(kept) == 'table' and type(kept.approval) ~= 'table' and type(kept.outcome) ~= 'string' then
+    tell_webhooks_of_job('approval.wanted', id, read_job(id), { role = role })
+  end
+end
 if why ~= last_why then
   append_event(id, { type = 'waiting', reason = why })
 end
