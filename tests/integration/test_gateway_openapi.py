@@ -28,7 +28,7 @@ _CHECKS = (
     response_schema_conformance,
 )
 # A stream is not read to its end, and what it would say is in the tests of jobs.
-_STREAMS = ("followJob",)
+_STREAMS = ("followJob", "followJobs")
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])

@@ -378,7 +378,7 @@ def test_monitoring(client: stoker.Client, eventually: Eventually) -> None:
 def test_gateway(reader: Settings, eventually: Eventually, tmp_path: Path) -> None:
     with running_gateway(reader, eventually) as gateway:
         variables = {"KEY": gateway.keys.texts["client"], "GATEWAY": f"http://127.0.0.1:{gateway.port}"}
-        submitted, followed, described = (
+        submitted, followed, told, described = (
             subprocess.run(
                 ["bash", "-euc", block],
                 env={**os.environ, **variables},
@@ -394,6 +394,7 @@ def test_gateway(reader: Settings, eventually: Eventually, tmp_path: Path) -> No
     assert "event: finished" in followed
     assert '"state":"SUCCEEDED"' in followed
     assert json.loads(followed.splitlines()[-1])["data"] == "sample://iris"
+    assert json.loads(told)["matching"] == []
     assert '"churned"' in described
     assert described.endswith("age,plan")
     keys, settings = blocks("gateway", "toml")

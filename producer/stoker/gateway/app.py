@@ -22,11 +22,13 @@ from .auth.keys import KeyRing
 from .door import Door, Rules
 from .files import made, uploads
 from .fleet import routes as fleet
-from .jobs import acting, reading, submitting
+from .jobs import acting, approving, many, reading, submitting
 from .models import routes as models
 from .oip import Beside, OpenInference
 from .problems import Problem, of_error
 from .routes import state_of
+from .schedules import routes as schedules
+from .sse import routes as events
 from .state import State
 
 _TABLES = (
@@ -34,6 +36,10 @@ _TABLES = (
     submitting.ROUTES,
     reading.ROUTES,
     acting.ROUTES,
+    many.ROUTES,
+    approving.ROUTES,
+    schedules.ROUTES,
+    events.ROUTES,
     models.ROUTES,
     fleet.ROUTES,
     uploads.ROUTES,
@@ -56,6 +62,7 @@ def make_app(settings: Settings, keys: KeyRing) -> tuple[Door, State]:
         noting = asyncio.create_task(state.refusals.run())
         yield
         state.ending.set()
+        await state.feed.close()
         noting.cancel()
         await asyncio.gather(noting, return_exceptions=True)
         await state.client.close()

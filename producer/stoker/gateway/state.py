@@ -10,6 +10,7 @@ from .auth.admission import Gate
 from .oip.bodies import Room
 from .probe import Probe
 from .refusals import Refusal, Refusals
+from .sse.feed import Feed
 
 _BODIES_AT_ONCE = 4
 
@@ -25,6 +26,7 @@ class State:
         ending: whether the gateway takes no more work.
         room: for the bodies of all requests that are in hand.
         refusals: what was refused, for the audit.
+        feed: what changes in all jobs.
     """
 
     settings: Settings
@@ -34,9 +36,11 @@ class State:
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     room: Room = field(init=False)
     refusals: Refusals = field(init=False)
+    feed: Feed = field(init=False)
 
     def __post_init__(self) -> None:
         self.room = Room(_BODIES_AT_ONCE * self.settings.gateway_body_bytes)
+        self.feed = Feed(self.client)
         self._redis = Probe(self._ask)
         self.refusals = Refusals(self._note)
 

@@ -52,6 +52,26 @@ def require_alias(key: ApiKey, alias: str) -> None:
     _require(lambda: check_scope(key, "aliases", alias))
 
 
+def require_role(key: ApiKey, role: str) -> None:
+    """Check that the owner of a key may approve what is to be approved by a role.
+
+    Raises:
+        Problem: 403, it may not.
+    """
+    if not approves(key, role):
+        raise Problem(
+            403,
+            "Forbidden",
+            f"key {key.id} ({key.name}) does not approve for {role!r}: it approves for "
+            f"{', '.join(key.approves) or 'nobody'}",
+        )
+
+
+def approves(key: ApiKey, role: str) -> bool:
+    """Whether the owner of a key may approve for a role."""
+    return any(fnmatchcase(role, pattern) for pattern in key.approves)
+
+
 def sees(key: ApiKey, status: JobStatus) -> bool:
     """Whether a job is of a tenant that a key is for, and of a model that it may have, or of none."""
     name = status.model.partition("@")[0]
@@ -84,8 +104,7 @@ async def actable(key: ApiKey, client: AsyncClient, job_id: str) -> AsyncJob[Res
         Problem: 403, it may not.
     """
     job, _ = await visible(key, client, job_id)
-    spec = await job.spec()
-    _require(lambda: check_role(key, spec, spec.device))
+    require_spec(key, await job.spec())
     return job
 
 
@@ -94,3 +113,25 @@ def _require(check: Callable[[], None]) -> None:
         check()
     except Untrusted as error:
         raise Problem(403, "Forbidden", error.message) from None
+
+
+def sees_spec(key: ApiKey, spec: Spec) -> bool:
+    """Whether a key would see a job of this spec."""
+    try:
+        for scope, value in (("tenants", spec.tags.get(TENANT, "")), *(("models", ref) for ref in _models(spec))):
+            check_scope(key, scope, value)
+    except Untrusted:
+        return False
+    return True
+
+
+def require_spec(key: ApiKey, spec: Spec) -> None:
+    """Check that a key may act on jobs of this spec; raises what `require_model` does."""
+    _require(lambda: check_role(key, spec, spec.device))
+
+
+def _models(spec: Spec) -> list[str]:
+    """The names of the models that a spec reads and makes, as far as it names them."""
+    kind = kind_of(spec)
+    refs = [*kind.models(spec), *([getattr(spec, kind.makes)] if kind.makes else [])]
+    return [ref.partition("@")[0] for ref in refs if ref and not ref.startswith((_JOB_MODEL, "#"))]

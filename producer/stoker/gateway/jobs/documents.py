@@ -3,8 +3,9 @@
 from typing import Annotated, Any, Self
 
 from fastapi import Body
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, RootModel, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, RootModel, model_validator
 
+from ...events import JobState
 from ...kinds import Spec, parse_spec
 from ...status import JobStatus
 
@@ -73,3 +74,49 @@ class Lines(BaseModel):
     """What a job has printed, the oldest line first."""
 
     lines: list[str]
+
+
+class Many(Strict):
+    """Which jobs to act on: at least one of the fields up to `until` says.
+
+    Attributes:
+        state: left out: those that have not ended; for `retry` and `resubmit`, those that ended without success.
+        tags: by name; all have to fit.
+        limit: act on so many at most, the newest first.
+        dry_run: only say which jobs these are. It has to be false for anything to happen.
+    """
+
+    state: JobState | None = None
+    kind: str | None = None
+    model: str | None = None
+    tags: dict[str, str] = Field(default_factory=dict, max_length=32)
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    limit: int = Field(default=MOST_JOBS, ge=1, le=MOST_JOBS)
+    dry_run: bool = True
+
+
+class ManyChanged(Many):
+    """Which jobs to submit again, with other values of some fields."""
+
+    changes: dict[str, Any] = Field(default_factory=dict)
+
+
+class ActedOn(BaseModel):
+    """What came of acting on many jobs, or would come of it.
+
+    Attributes:
+        matching: ids of the jobs that match and that the key sees, the newest first.
+        more: whether there are others, beyond the limit.
+        done: how many were acted on: none in a dry run.
+        refused: how many could not be acted on: the key may not, or they have ended meanwhile.
+        reasons: why, of some of these.
+        ids: of jobs that were submitted again, the new ones.
+    """
+
+    matching: list[str]
+    more: bool
+    done: int = 0
+    refused: int = 0
+    reasons: list[str] = Field(default_factory=list)
+    ids: list[str] = Field(default_factory=list)

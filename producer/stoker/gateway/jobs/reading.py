@@ -1,12 +1,14 @@
 """What can be read of jobs: lists, one, its spec, its result, what it printed, its events."""
 
+from contextlib import aclosing
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ...client.async_job import AsyncJob
 from ...errors import JobCancelled, JobDead, JobFailed, JobPruned, Timeout
 from ...events import JobState
 from ...foresight.eta import Eta
@@ -16,6 +18,7 @@ from ..auth.scopes import visible
 from ..preferences import Prefer, applied, wait_s
 from ..problems import Problem, of_error
 from ..routes import Caller, Client, document, needs, router, state_of
+from ..sse.of_job import frames
 from ..sse.stream import MEDIA_TYPE, EventStream
 from .documents import JobPage, Lines
 from .listing import Wanted, found_jobs, tag_of
@@ -103,7 +106,10 @@ async def get_eta(client: Client, key: Caller, job_id: str) -> Response:
     operation_id="followJob",
     status_code=200,
     response_class=EventStream,
-    responses={200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}, "description": "Server-sent events."}},
+    responses={
+        200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}, "description": "Server-sent events."},
+        204: {"description": "The job has ended, and there is nothing behind `Last-Event-ID`."},
+    },
     openapi_extra=needs("read"),
 )
 async def follow(
@@ -116,11 +122,23 @@ async def follow(
 ) -> Response:
     """Follow a job's events, from the first or behind one of them, until it has ended.
 
-    Each has its position as `id`, its type as `event`, and its fields as JSON in `data`; the last is `finished`.
+    Each has its position as `id`, its type as `event`, and its fields as JSON in `data`; the last is `finished`. A
+    `resync` comes first if some behind `Last-Event-ID` are no longer kept. Who has had the last event is answered by
+    204, which ends the asking of browsers.
     """
-    job, _ = await visible(key, client, job_id)
-    events = job.events(last_event_id or after)
+    job, status = await visible(key, client, job_id)
     state = state_of(request)
+    place = last_event_id or after
+    if place and status.state.final and await _ends_at(job, place):
+        # A browser that has had the last one asks again, until it is told that there is nothing.
+        return Response(status_code=204)
+    events = job.events(place)
     counted = state.gate.stream(key)
     counted.__enter__()
-    return EventStream(events, counted, state.ending)
+    return EventStream(frames(job, events, place), counted, state.ending)
+
+
+async def _ends_at(job: AsyncJob[Any], place: str) -> bool:
+    """Whether an ended job has no event behind a place."""
+    async with aclosing(job.events(place)) as events:  # type: ignore[type-var]  # it is an async generator
+        return await anext(events, None) is None

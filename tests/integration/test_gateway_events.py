@@ -1,0 +1,108 @@
+"""One stream of what changes in all jobs: to whom it tells what, and how it goes on."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from queue import Queue
+from typing import Any
+
+import pytest
+
+from stoker.settings import Settings
+
+from ..conftest import PATIENCE_S, Eventually
+from .gateways import Gateway, keys_of_all_roles, running_gateway
+
+DESCRIBE: dict[str, Any] = {"kind": "describe", "data": "sample://iris", "device": "cpu"}
+
+
+@pytest.fixture
+def gateway(redis_url: str, eventually: Eventually) -> Iterator[Gateway]:
+    keys = keys_of_all_roles()
+    keys.add("research", role="viewer", tenants=("research",))
+    with running_gateway(Settings(redis_url=redis_url), eventually, keys) as gateway:
+        gateway.server._state.feed._look_s = 0.05
+        yield gateway
+
+
+@contextmanager
+def watching(gateway: Gateway, key: str = "viewer", last: str | None = None) -> Iterator["Queue[dict[str, str]]"]:
+    """The events of the stream as they come."""
+    events: Queue[dict[str, str]] = Queue()
+    headers = {"Authorization": f"Bearer {gateway.keys.texts[key]}", **({"Last-Event-ID": last} if last else {})}
+    with closing(gateway.connect()) as connection:
+        connection.request("GET", "/v1/events", headers=headers)
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        socket = answer.fp.raw._sock  # type: ignore[attr-defined]  # to end a read from outside
+
+        def read() -> None:
+            event: dict[str, str] = {}
+            while line := answer.readline().decode():
+                name, colon, value = line.rstrip("\n").partition(": ")
+                if colon and name in ("id", "event", "data"):
+                    event[name] = value
+                elif event and not colon:
+                    events.put(event)
+                    event = {}
+
+        reading = threading.Thread(target=read)
+        reading.start()
+        try:
+            yield events
+        finally:
+            socket.shutdown(2)
+            reading.join(PATIENCE_S)
+
+
+def submitted(gateway: Gateway, **fields: Any) -> str:
+    job: str = gateway.call("POST", "/v1/jobs", {**DESCRIBE, **fields}).json["id"]
+    return job
+
+
+def told(events: "Queue[dict[str, str]]") -> tuple[str, str]:
+    """The id and the state of the next job that the stream tells of."""
+    event = events.get(timeout=PATIENCE_S)
+    assert event["event"] == "job"
+    document = json.loads(event["data"])
+    return document["id"], document["state"]
+
+
+def test_changes_are_told_to_whom_they_concern_and_go_on(gateway: Gateway) -> None:
+    before = submitted(gateway)
+    with watching(gateway) as all_of_them, watching(gateway, "research") as of_research:
+        start = all_of_them.get(timeout=PATIENCE_S)
+        assert start["event"] == of_research.get(timeout=PATIENCE_S)["event"] == "resync"
+        job = submitted(gateway)
+        assert told(all_of_them) == (job, "QUEUED")
+        gateway.call("POST", f"/v1/jobs/{before}/cancel")
+        assert told(all_of_them) == (before, "CANCELLED")
+        theirs = submitted(gateway, tags={"tenant": "research"})
+        assert told(all_of_them) == told(of_research) == (theirs, "QUEUED")
+        assert of_research.empty()
+    # Who comes back finds what it has missed, once.
+    gateway.call("POST", f"/v1/jobs/{job}/cancel")
+    with watching(gateway, last=start["id"]) as again:
+        seen = {told(again) for _ in range(4)}
+        assert seen == {(job, "QUEUED"), (before, "CANCELLED"), (theirs, "QUEUED"), (job, "CANCELLED")}
+
+
+@pytest.mark.parametrize("last", ["other-1", "-", "x" * 64, "1764000000000-0"])
+def test_who_cannot_go_on_is_told_to_read_anew(gateway: Gateway, last: str) -> None:
+    with watching(gateway, last=last) as events:
+        assert events.get(timeout=PATIENCE_S)["event"] == "resync"
+
+
+def test_who_is_too_far_behind_is_told_to_read_anew(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    with watching(gateway) as events:
+        start = events.get(timeout=PATIENCE_S)
+        feed = gateway.server._state.feed
+        job = submitted(gateway)
+        assert told(events) == (job, "QUEUED")
+        [(number, _)] = feed._changes
+        # As if ten thousand others had come since.
+        feed._changes[0] = (number + 5, feed._changes[0][1])
+        feed._newest = number + 5
+        with watching(gateway, last=start["id"]) as late:
+            assert late.get(timeout=PATIENCE_S)["event"] == "resync"
