@@ -18,6 +18,7 @@ OK = b"HTTP/1.1 204 No Content\r\n\r\n"
 class Received:
     """A request; headers by their names in lower case."""
 
+    path: str
     headers: Mapping[str, str]
     body: bytes
 
@@ -61,12 +62,12 @@ def running_receiver(port: int = 0, *, tls: ssl.SSLContext | None = None) -> Ite
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            self.rfile.readline()
+            path = self.rfile.readline().decode().split()[1]
             headers = {}
             while line := self.rfile.readline().decode().strip():
                 name, _, value = line.partition(": ")
                 headers[name.lower()] = value
-            request = Received(headers, self.rfile.read(int(headers["content-length"])))
+            request = Received(path, headers, self.rfile.read(int(headers["content-length"])))
             receiver.received.append(request)
             answer = receiver.answer(request)
             try:

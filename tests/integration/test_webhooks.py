@@ -3,35 +3,47 @@
 import asyncio
 import json
 import os
+import re
+import shlex
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 import trustme
 
 import stoker
+from stoker.access.loading import load_missing
+from stoker.access.users import acl_file
+from stoker.cli.doctor import webhooks as doctor
+from stoker.cli.doctor.check import Finding, System
 from stoker.ledger import alarms
+from stoker.local.server import local_server
 from stoker.local.subprocesses import Subprocess
+from stoker.redis.calls import drive
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker.webhooks.addresses import Addresses
 from stoker.webhooks.calls import MOST_WAITING
 from stoker.webhooks.schedule import MOST_TRIES
 from stoker_workers.controller.webhooks.duty import AT_ONCE, LEASE, Webhooks
+from stoker_workers.observe.metrics import LedgerCollector
 
 from .. import commands, preloaded
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import BRIEF, free_port
+from .gateways import keys_of_all_roles, running_gateway
 from .receivers import OK, Received, Receiver, running_receiver
+from .test_examples import DOCS
 from .test_model_keeping import register
 
 ROOT = "http://127.0.0.1/"
@@ -356,7 +368,7 @@ def test_a_controller_that_is_killed_in_the_middle_leaves_it_to_the_next(
         deliverer.deliver()
         assert len(receiver.received) == 1
         deliverer.deliver(after=LEASE)
-        assert told_of(receiver) == ended * 2
+        assert told_of(receiver) == ended * 2, client.deliveries(added.id)
         assert len(set(receiver.ids)) == 1
         assert added.secret not in (tmp_path / "controller.log").read_text()
         assert [each.delivered for each in client.webhooks()] == [1]
@@ -549,3 +561,147 @@ def test_asyncio_and_the_command_line_do_the_same(
     assert "whsec_" not in listed + stoker_webhooks("list", "--json")
     stoker_webhooks("enable", added["id"])
     stoker_webhooks("remove", added["id"])
+
+
+def test_the_guides_receiver_verifies_what_it_is_told_and_counts_it_once(
+    redis_url: str, connection: Connection, eventually: Eventually
+) -> None:
+    guide = (DOCS / "webhooks.md").read_text()
+    [program] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(program.replace("8090", "0"), "webhooks", "exec"), names)
+    server = names["server"]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        root = f"http://127.0.0.1:{server.server_port}/"
+        deliverer = Deliverer(connection, eventually, now=datetime.now(UTC), roots=(root,))
+        with stoker.Client(settings=Settings(redis_url=redis_url, webhook_roots=(root,))) as client:
+            webhook = client.add_webhook(root, on=["job.*"])
+            names["SECRET"] = "whsec_" + "A" * 43 + "="
+            ended = end_jobs(client, 1)
+            deliverer.deliver(after=timedelta(seconds=1))
+            assert client.deliveries(webhook.id)[0].problem == "it answered 401"
+            names["SECRET"] = webhook.secret
+            for _ in range(2):
+                client.replay_webhook(webhook.id, client.deliveries(webhook.id)[0].id)
+                deliverer.deliver(after=timedelta(seconds=1))
+        assert [told["data"]["id"] for told in names["heard"].values()] == ended
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    for line in "".join(re.findall(r"```console\n(.*?)```", guide, re.DOTALL)).splitlines():
+        words = shlex.split(line.removeprefix("$ "))
+        assert commands.run(*words[1:3], "--help").returncode == 0, line
+
+
+def test_doctor_and_metrics_tell_how_deliveries_go(
+    redis_url: str, connection: Connection, receiver: Receiver, eventually: Eventually, server: redis.Redis
+) -> None:
+    settings = Settings(redis_url=redis_url, webhook_roots=roots_of(receiver))
+    deliverer = Deliverer(connection, eventually, roots=roots_of(receiver))
+    [check] = doctor.CHECKS
+
+    def finding() -> Finding:
+        return check.finding(System(settings))
+
+    assert finding().told == "there are none"
+    with client_of(redis_url, receiver) as client:
+        fine, failing, gone = (client.add_webhook(f"{receiver.url}/{name}") for name in ("fine", "failing", "gone"))
+        answers = {"fine": OK, "failing": b"HTTP/1.1 500 No\r\n\r\n", "gone": b"HTTP/1.1 410 Gone\r\n\r\n"}
+        receiver.answer = lambda request: answers[request.path.rpartition("/")[2]]
+        end_jobs(client, 1)
+        deliverer.deliver()
+        found = finding()
+        assert found.verdict == "warn"
+        assert "it answered 500; 1 wait" in found.told
+        assert f"stoker webhooks enable {gone.id}" in found.told
+        assert fine.id not in found.told
+        assert "failing/" not in found.told
+        assert (found.numbers["disabled"], found.numbers["failing"], found.numbers["dead"]) == (1, 2, 1)
+        server.hset("stoker-webhooks", "wh_junk", "junk")
+        assert "wh_junk cannot be read" in finding().told
+
+        samples = {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in LedgerCollector(settings, redis_url).collect()
+            for sample in family.samples
+            if sample.name.startswith("stoker_webhook")
+        }
+        assert samples["stoker_webhook_tries_total", fine.id, "delivered"] == 1
+        assert samples["stoker_webhook_tries_total", failing.id, "failed"] == 1
+        assert samples["stoker_webhook_waiting", failing.id] == 1
+        assert samples["stoker_webhook_disabled", gone.id] == 1
+        assert samples["stoker_webhook_dead", gone.id] == 1
+
+
+def test_operators_alone_use_them_by_the_gateway(redis_url: str, receiver: Receiver, eventually: Eventually) -> None:
+    settings = Settings(redis_url=redis_url, webhook_roots=roots_of(receiver))
+    keys = keys_of_all_roles()
+    keys.add("north", role="operator", tenants=("north",))
+    with running_gateway(settings, eventually, keys) as gateway:
+        body = {"url": receiver.url, "on": ["webhook.*"]}
+        for key in ("viewer", "client", "north"):
+            assert gateway.call("POST", "/v1/webhooks", body, key=key).status == 403
+            assert gateway.call("GET", "/v1/webhooks", key=key).status == 403
+        for wrong in ({"url": "http://10.0.0.1/"}, {"url": receiver.url, "on": ["x"]}):
+            assert gateway.call("POST", "/v1/webhooks", wrong).status == 400
+        assert gateway.call("POST", "/v1/webhooks", {"url": receiver.url, "unknown": 1}).status == 422
+        added = gateway.call("POST", "/v1/webhooks", body)
+        assert (added.status, added.json["secret"][:6], added.headers["cache-control"]) == (201, "whsec_", "no-store")
+        path = f"/v1/webhooks/{added.json['id']}"
+        sent = gateway.call("POST", f"{path}/test")
+        assert (sent.status, sent.json["state"]) == (202, "waiting")
+        listed = gateway.call("GET", f"{path}/deliveries?state=waiting").json["deliveries"]
+        assert [each["id"] for each in listed] == [sent.json["id"]]
+        replayed = gateway.call("POST", f"{path}/replay", {"delivery": sent.json["id"]})
+        assert (replayed.status, len(replayed.json["deliveries"])) == (202, 1)
+        assert gateway.call("POST", f"{path}/rotate", {}).json["secret"] != added.json["secret"]
+        assert gateway.call("POST", f"{path}/enable").status == 200
+        told = gateway.call("GET", "/v1/webhooks").json["webhooks"]
+        assert [(each["id"], "secret" in each, "secrets" in each) for each in told] == [
+            (added.json["id"], False, False)
+        ]
+        assert gateway.call("DELETE", path).status == 200
+        assert gateway.call("DELETE", path).status == 400
+
+
+def test_users_of_redis_read_no_secret_and_an_approval_is_told(tmp_path: Path, receiver: Receiver) -> None:
+    """The rights of config/users.acl: clients end jobs that are told, and see neither URLs nor secrets."""
+    with local_server(tmp_path) as url, redis.Redis.from_url(url) as admin:
+        for _, name, *rules in map(str.split, acl_file().splitlines()):
+            if name != "default":
+                admin.execute_command("ACL", "SETUSER", name, *rules)
+        passwords = {line.split()[1]: line.split(">")[1].split()[0] for line in acl_file().splitlines() if ">" in line}
+        roots = roots_of(receiver)
+        settings = {
+            user: Settings(
+                redis_url=f"redis://{user}:{word}@127.0.0.1:{urlsplit(url).port}/0", webhook_roots=roots, home=tmp_path
+            )
+            for user, word in passwords.items()
+        }
+        with closing(Connection.open(Settings(), url)) as everybody:
+            drive(load_missing(), everybody.run)
+        with stoker.Client(settings=settings["operator"]) as operator:
+            added = operator.add_webhook(receiver.url)
+            with stoker.Client(settings=settings["client"]) as client:
+                ended = end_jobs(client, 2)
+                refused: list[Callable[[], object]] = [
+                    client.webhooks,
+                    lambda: client.add_webhook(receiver.url),
+                    lambda: client.deliveries(added.id),
+                    lambda: client.replay_webhook(added.id),
+                    lambda: client.remove_webhook(added.id),
+                ]
+                for call in refused:
+                    with pytest.raises(stoker.Unauthorized) as error:
+                        call()
+                    assert "whsec_" not in str(error.value)
+            with closing(Connection.open(Settings(), str(settings["controller"].redis_url))) as connection:
+                webhooks = Webhooks(connection, Addresses(roots))
+                webhooks.step()
+                while webhooks.is_busy or len(receiver.received) < 2:
+                    webhooks.step()
+            assert told_of(receiver) == sorted(ended)
+            assert [each.delivered for each in operator.webhooks()] == [2]

@@ -30,6 +30,7 @@ from .routes import state_of
 from .schedules import routes as schedules
 from .sse import routes as events
 from .state import State
+from .webhooks import routes as webhooks
 
 _TABLES = (
     openapi.ROUTES,
@@ -44,6 +45,7 @@ _TABLES = (
     fleet.ROUTES,
     uploads.ROUTES,
     made.ROUTES,
+    webhooks.ROUTES,
 )
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 

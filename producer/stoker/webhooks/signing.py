@@ -13,8 +13,8 @@ from ..security.keys import ed25519, public_bytes
 
 _SECRET, _PRIVATE, _PUBLIC = "whsec_", "whsk_", "whpk_"
 _SECRET_BYTES = 32
-# Of so many bytes, and of a key of Ed25519.
-_BASE64 = "[A-Za-z0-9+/]{43}="
+# Of the 24 to 64 bytes that the standard asks for; a key of Ed25519 has 32.
+_BASE64 = "[A-Za-z0-9+/]{32,86}={0,2}"
 
 
 class SigningSecret(BaseModel):

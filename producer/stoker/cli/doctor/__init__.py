@@ -14,7 +14,7 @@ from ...errors import Unauthorized, Unavailable
 from ...redis.calls import Call
 from ...settings import Settings
 from ..output import AsJson, print_json, say
-from . import audit, damage, encryption, jobs, keys, models, schedules, server, store, users, workers
+from . import audit, damage, encryption, jobs, keys, models, schedules, server, store, users, webhooks, workers
 from .bundle import write_bundle
 from .check import Check, Finding, System, Verdict, fail
 
@@ -26,6 +26,7 @@ _WITH_REDIS = (
     *workers.CHECKS,
     *jobs.CHECKS,
     *schedules.CHECKS,
+    *webhooks.CHECKS,
     *models.CHECKS,
     *audit.CHECKS,
     *encryption.CHECKS,

@@ -33,6 +33,7 @@ from .families import Family, Samples, bucket, counters, gauge, gauges, histogra
 from .monitors import monitors
 from .schedules import schedule_families
 from .serving import hurried
+from .webhooks import webhook_families
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ class LedgerCollector(Collector):
                 *self._store(),
                 *monitors(self._connection),
                 *schedule_families(self._connection),
+                *webhook_families(self._connection),
             ]
         except (StokerError, ResponseError) as error:
             _log.warning("nothing to scrape: %s", error)

@@ -1,0 +1,53 @@
+"""Metrics of webhooks."""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client.core import Metric
+
+from stoker.ledger import clock
+from stoker.redis.connection import Connection
+from stoker.webhooks import calls
+from stoker.webhooks.webhook import WebhookStatus
+
+from .families import Family, Samples, counters, gauges
+
+_FAMILIES: tuple[tuple[Family, str, str, Callable[[WebhookStatus], float]], ...] = (
+    (
+        gauges,
+        "stoker_webhook_waiting",
+        "Deliveries that are to be tried, or tried again.",
+        lambda status: status.waiting,
+    ),
+    (
+        gauges,
+        "stoker_webhook_overdue_seconds",
+        "For how long the delivery has been due that is due longest; 0 if none is.",
+        lambda status: status.oldest_s,
+    ),
+    (gauges, "stoker_webhook_dead", "Deliveries that were given up, and are kept.", lambda status: status.dead),
+    (
+        gauges,
+        "stoker_webhook_disabled",
+        "Whether nothing is sent because the receiver said 410: 1 or 0.",
+        lambda status: status.disabled is not None,
+    ),
+)
+
+
+def webhook_families(connection: Connection) -> Iterator[Metric]:
+    """The families of webhooks, by their ids: there are fifty at most."""
+    raw = connection.run(calls.stored())
+    known = [webhook for each in raw.values() if (webhook := calls.read_record(each))]
+    statuses = connection.run(calls.states(known, connection.run(clock.now())))
+    tries: Samples = {}
+    for status in statuses:
+        counts = {"delivered": status.delivered, "failed": status.failed, "dropped": status.dropped}
+        tries |= {(status.id, outcome): count for outcome, count in counts.items()}
+    yield counters(
+        "stoker_webhook_tries",
+        "Tries of deliveries that have ended, and events that were dropped because too many waited.",
+        ("webhook", "outcome"),
+        tries,
+    )
+    for family, name, documentation, value in _FAMILIES:
+        yield family(name, documentation, ("webhook",), {(status.id,): value(status) for status in statuses})
