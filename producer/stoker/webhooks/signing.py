@@ -13,8 +13,8 @@ from ..security.keys import ed25519, public_bytes
 
 _SECRET, _PRIVATE, _PUBLIC = "whsec_", "whsk_", "whpk_"
 _SECRET_BYTES = 32
-# Of the 24 to 64 bytes that the standard asks for; a key of Ed25519 has 32.
-_BASE64 = "[A-Za-z0-9+/]{32,86}={0,2}"
+# Of the 24 to 64 bytes that the standard asks for, and of a key's 32.
+_OF_SECRET, _OF_KEY = "[A-Za-z0-9+/]{32,86}={0,2}", "[A-Za-z0-9+/]{43}="
 
 
 class SigningSecret(BaseModel):
@@ -29,8 +29,8 @@ class SigningSecret(BaseModel):
     # A newer version's fields stay where this version writes the record again.
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
-    secret: str = Field(pattern=rf"^{_SECRET}{_BASE64}$")
-    private: str = Field(default="", pattern=rf"^({_PRIVATE}{_BASE64})?$")
+    secret: str = Field(pattern=rf"^{_SECRET}{_OF_SECRET}$")
+    private: str = Field(default="", pattern=rf"^({_PRIVATE}{_OF_KEY})?$")
     until: datetime | None = None
 
     def __repr__(self) -> str:

@@ -42,7 +42,7 @@ def webhook_families(connection: Connection) -> Iterator[Metric]:
     tries: Samples = {}
     for status in statuses:
         counts = {"delivered": status.delivered, "failed": status.failed, "dropped": status.dropped}
-        tries |= {(status.id, outcome): count for outcome, count in counts.items()}
+        tries.update(((status.id, outcome), count) for outcome, count in counts.items())
     yield counters(
         "stoker_webhook_tries",
         "Tries of deliveries that have ended, and events that were dropped because too many waited.",
