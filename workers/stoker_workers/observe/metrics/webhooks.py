@@ -34,15 +34,19 @@ _FAMILIES: tuple[tuple[Family, str, str, Callable[[WebhookStatus], float]], ...]
 )
 
 
+_OUTCOMES: tuple[tuple[str, Callable[[WebhookStatus], int]], ...] = (
+    ("delivered", lambda status: status.delivered),
+    ("failed", lambda status: status.failed),
+    ("dropped", lambda status: status.dropped),
+)
+
+
 def webhook_families(connection: Connection) -> Iterator[Metric]:
     """The families of webhooks, by their ids: there are fifty at most."""
     raw = connection.run(calls.stored())
     known = [webhook for each in raw.values() if (webhook := calls.read_record(each))]
     statuses = connection.run(calls.states(known, connection.run(clock.now())))
-    tries: Samples = {}
-    for status in statuses:
-        counts = {"delivered": status.delivered, "failed": status.failed, "dropped": status.dropped}
-        tries.update(((status.id, outcome), count) for outcome, count in counts.items())
+    tries: Samples = {(each.id, outcome): count(each) for each in statuses for outcome, count in _OUTCOMES}
     yield counters(
         "stoker_webhook_tries",
         "Tries of deliveries that have ended, and events that were dropped because too many waited.",
