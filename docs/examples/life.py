@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ with stoker.Client() as client:
         rows = [{name: float(cell) for name, cell in line.items() if name != "diagnosis"} for line in lines]
         for row in itertools.cycle(rows):
             client.predict("cells", row)
+            time.sleep(0.01)
             if until():
                 return
 
