@@ -93,8 +93,12 @@ class Measurements:
         return {"many": list(self._adapter.many_ways()), "submit": list(self._adapter.submit_ways())}
 
     def infer(self, model: str, style: str, callers: int, seconds: float) -> Figures:
-        """One row per call, from callers that are threads or, in style "asyncio", tasks."""
+        """One row per call, from callers that are threads or, in style "asyncio", tasks.
+
+        One call comes first: whoever was idle since the last round may have to load the model again.
+        """
         rows, expected = self._rows(model)
+        self._adapter.infer(model, rows[:1])
         begun = time.perf_counter()
         load = Load(rows, begun + seconds)
         if style == "asyncio":

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from stoker.errors import InvalidJob
 from stoker.gateway.oip import datatypes
 from stoker.gateway.oip.bodies import Body, Room, deflated, wanted_encoding
-from stoker.gateway.oip.inference import InferenceRequest, decode_request, encode_answer
+from stoker.gateway.oip.inference import InferenceRequest, decode_request, decoded, encode_answer
 from stoker.gateway.problems import Problem
 
 from ..inference_bodies import HOSTILE, HOSTILE_BYTES, described
@@ -250,6 +250,21 @@ def refused(status: int, *chunks: bytes, encoding: str = "", room: Room | None =
     with pytest.raises(Problem) as problem:
         read(iter(chunks), encoding=encoding, room=room)
     assert problem.value.status_code == status
+
+
+@pytest.mark.parametrize(("rows", "others_go_on"), [(10, False), (1_000, True)])
+def test_others_go_on_while_much_json_is_decoded(rows: int, others_go_on: bool) -> None:
+    tensor = np.random.default_rng(0).random((rows, 64))
+    body, _ = body_of({"x": tensor}, {"x": False})
+
+    async def decode() -> bool:
+        turn, went_on = asyncio.Semaphore(), asyncio.Event()
+        asyncio.get_running_loop().call_soon(went_on.set)
+        request = await decoded(body, None, turn)
+        assert np.array_equal(request.tensors["x"], tensor)
+        return went_on.is_set()
+
+    assert asyncio.run(decode()) is others_go_on
 
 
 def test_bodies_that_are_too_long_or_none_are_refused() -> None:

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -41,6 +41,8 @@ _PREFLIGHT = {
     "If-None-Match, If-Range, Inference-Header-Content-Length",
     "Access-Control-Max-Age": "600",
 }
+_PREFLIGHT_OF = b"access-control-request-method"
+_LOOKED_AT = frozenset((b"origin", b"host", b"content-length", _PREFLIGHT_OF))
 _EXPOSED = (
     b"Location, RateLimit, RateLimit-Policy, Retry-After, Preference-Applied, Inference-Header-Content-Length, ETag, "
     b"Content-Range, Content-Disposition"
@@ -87,7 +89,8 @@ class Door:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        origin = _only(scope, b"origin")
+        known, head_bytes = _known(scope)
+        origin = known.get(b"origin", "")
         answer = _Answer(scope, send, origin if origin in self._rules.origins else "")
         if scope["method"] == "HEAD":
             # The server leaves the body out by its own scope.
@@ -95,11 +98,11 @@ class Door:
             answer.scope = scope
         self._served += 1
         try:
-            self._refuse(scope, origin)
+            self._refuse(scope, known, head_bytes)
         except Problem as problem:
             await problem.response()(scope, receive, answer.send)
         else:
-            if _is_preflight(scope, origin):
+            if _is_preflight(scope, known):
                 await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, answer.send)
             else:
                 await self._app(scope, receive, answer.send)
@@ -116,8 +119,11 @@ class Door:
         text = f"{scope['method']} {printable(scope['path'])[:200]} from {caller[0] if caller else 'nowhere'}"
         self._refusals.count(answer.status, key.id if key else "", text)
 
-    def _refuse(self, scope: Scope, origin: str) -> None:
+    def _refuse(self, scope: Scope, known: Mapping[bytes, str], head_bytes: int) -> None:
         """Refuse what nothing behind the door has to look at.
+
+        Args:
+            known: what `_known` gives, as is `head_bytes`.
 
         Raises:
             Problem: it is refused.
@@ -132,7 +138,7 @@ class Door:
                 f"this gateway serves {rules.requests:,} requests, as many as it may: try again",
                 headers={"Retry-After": "1"},
             )
-        host = _only(scope, b"host")
+        host, origin = known.get(b"host", ""), known.get(b"origin", "")
         if ANYBODY not in rules.hosts and _name(host) not in rules.hosts:
             raise Problem(
                 421, "UnknownHost", f"this gateway is not {printable(host)[:100]!r}: name it in STOKER_GATEWAY_HOSTS"
@@ -143,11 +149,11 @@ class Door:
                 "ForeignOrigin",
                 f"pages of {printable(origin)[:100]!r} may not call this gateway: name them in STOKER_GATEWAY_ORIGINS",
             )
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEAD_BYTES:
+        if head_bytes > MOST_HEAD_BYTES:
             raise Problem(431, "HeadersTooLarge", f"all headers together may have {MOST_HEAD_BYTES:,} bytes")
         if len(scope["raw_path"]) + len(scope["query_string"]) > MOST_PATH_BYTES:
             raise Problem(414, "PathTooLong", f"a path with its query may have {MOST_PATH_BYTES:,} bytes")
-        length = _only(scope, b"content-length")
+        length = known.get(b"content-length", "")
         most = rules.file_bytes if f"{scope['path']}/".startswith(FILES) else rules.body_bytes
         if length.isdigit() and int(length[:20]) > most:
             raise Problem(
@@ -203,10 +209,15 @@ def _note(answer: _Answer, seconds: float) -> None:
     _log.log(level, "%s %s %d by %s in %.0f ms", method, path, answer.status, who, 1000 * seconds)
 
 
-def _only(scope: Scope, name: bytes) -> str:
-    """The value of a header; "" for none, and for several."""
-    values = [value for known, value in scope["headers"] if known == name]
-    return values[0].decode("latin-1").strip() if len(values) == 1 else ""
+def _known(scope: Scope) -> tuple[dict[bytes, str], int]:
+    """The headers that the door looks at, "" where there are several of a name; and how many bytes all headers have."""
+    known: dict[bytes, str] = {}
+    size = 0
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+        if name in _LOOKED_AT:
+            known[name] = "" if name in known else value.decode("latin-1").strip()
+    return known, size
 
 
 def _name(host: str) -> str:
@@ -224,5 +235,5 @@ def _is_same(origin: str, host: str) -> bool:
         return False
 
 
-def _is_preflight(scope: Scope, origin: str) -> bool:
-    return bool(origin and scope["method"] == "OPTIONS" and _only(scope, b"access-control-request-method"))
+def _is_preflight(scope: Scope, known: Mapping[bytes, str]) -> bool:
+    return bool(scope["method"] == "OPTIONS" and known.get(b"origin") and known.get(_PREFLIGHT_OF))

@@ -1,5 +1,6 @@
 """The protocol's routes, as one callable of ASGI without a framework: most requests are small, and there are many."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from ..models.documents import LONGEST_S
 from ..problems import Problem, of_error
 from .bodies import Body, Room, deflated, too_large
 from .documents import Documents
-from .inference import InferenceRequest, decode_request, encode_answer, raw_request
+from .inference import InferenceRequest, decoded, encode_answer, raw_request
 from .models import Models
 from .served import ServedModel
 from .statistics import Statistics
@@ -51,6 +52,7 @@ class OpenInference:
         self._admit = admit
         self._most_body_bytes = most_body_bytes
         self._room = Room(_BODIES_AT_ONCE * most_body_bytes)
+        self._decoding = asyncio.Semaphore()
         self._models = Models(client)
         self._statistics = Statistics()
         self._documents = Documents(client, self._models, self._statistics)
@@ -92,7 +94,7 @@ class OpenInference:
         with Body(self._room, self._most_body_bytes) as body:
             data = await body.inflated(await body.read(receive), encoding)
             model = await self._models.get(ref)
-            request = decode_request(data, json_bytes) if json_bytes != 0 else raw_request(data, model)
+            request = raw_request(data, model) if json_bytes == 0 else await decoded(data, json_bytes, self._decoding)
             answer, head_bytes = await self._answered(ref, model, request)
         headers = []
         if accepted:

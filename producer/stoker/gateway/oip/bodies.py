@@ -16,8 +16,8 @@ _WHOLE_S = 60.0
 _SHORT_BYTES = 64 << 10
 # Below, an answer is sent as it is: there is little to gain.
 _FEWEST_COMPRESSED_BYTES = 1 << 10
-# Above, (de)compressing would keep other requests waiting: a thread does it.
-_MOST_AT_ONCE_BYTES = 64 << 10
+MOST_AT_ONCE_BYTES = 64 << 10
+"""Above, to read, inflate or deflate it would keep other requests waiting: a thread does it."""
 _LEVEL = 1
 # Tells gzip and zlib apart by their first bytes, which "deflate" means.
 _EITHER = zlib.MAX_WBITS | 32
@@ -119,7 +119,7 @@ class Body:
                 f"the Content-Encoding is {encoding[:40]!r}; expected gzip, deflate or none",
                 headers={"Accept-Encoding": ", ".join(ENCODINGS)},
             )
-        if len(body) <= _MOST_AT_ONCE_BYTES:
+        if len(body) <= MOST_AT_ONCE_BYTES:
             whole = _inflated(body, self._most_bytes)
         else:
             whole = await asyncio.to_thread(_inflated, body, self._most_bytes)
@@ -146,7 +146,7 @@ async def deflated(body: bytes, accepted: str) -> tuple[bytes, str | None]:
     encoding = wanted_encoding(accepted)
     if encoding is None or len(body) < _FEWEST_COMPRESSED_BYTES:
         return body, None
-    if len(body) <= _MOST_AT_ONCE_BYTES:
+    if len(body) <= MOST_AT_ONCE_BYTES:
         return _deflated(body, encoding), encoding
     return await asyncio.to_thread(_deflated, body, encoding), encoding
 

@@ -1,5 +1,6 @@
 """An inference request and its answer, in both of their forms: JSON, and JSON with tensors as bytes behind it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from ...errors import InvalidJob
 from ...kinds import Priority
 from ...models.columns import listed
 from ...models.tensors import Array
+from .bodies import MOST_AT_ONCE_BYTES
 from .datatypes import (
     DTYPES,
     Data,
@@ -135,6 +137,24 @@ def decode_request(body: Data, json_bytes: int | None) -> InferenceRequest:
         _PRIORITIES[min(priority, len(_PRIORITIES) - 1)],
         parameters.key,
     )
+
+
+async def decoded(body: Data, json_bytes: int | None, turn: asyncio.Semaphore) -> InferenceRequest:
+    """`decode_request`, in a thread where there is much JSON.
+
+    A parser keeps all of Python waiting until it has read one tensor: with one thread at a time, others wait for one
+    tensor, and not for those of all who send long ones.
+
+    Args:
+        turn: taken for as long as the thread works.
+
+    Raises:
+        InvalidJob: as `decode_request`.
+    """
+    if (len(body) if json_bytes is None else json_bytes) <= MOST_AT_ONCE_BYTES:
+        return decode_request(body, json_bytes)
+    async with turn:
+        return await asyncio.to_thread(decode_request, body, json_bytes)
 
 
 def raw_request(body: Data, model: ServedModel) -> InferenceRequest:
