@@ -247,6 +247,26 @@ def test_a_duty_rests_until_there_is_something_to_do(connection: Connection, eve
     assert runs == {"work": 5, "rest": 3}, "all are noted by the end"
 
 
+def test_a_duty_that_always_has_something_to_do_keeps_no_other_from_its_turn(
+    connection: Connection, eventually: Eventually
+) -> None:
+    turns: list[str] = []
+
+    def go_on() -> None:
+        turns.append("go on")
+        thread.wake({"work"})
+
+    duties = [
+        Duty("go on", 0.01, go_on, rest_s=3600, due=("work",)),
+        Duty("work", 0.01, lambda: turns.append("work"), rest_s=3600, due=("work",)),
+    ]
+    thread = DutyThread("test", duties, lambda: True, connection)
+    thread.start()
+    eventually(lambda: turns.count("work") >= 5)
+    thread.end()
+    thread.join()
+
+
 def test_duties_go_on_where_something_else_was_written_in_the_place_of_their_states(
     settings: Settings, connection: Connection, redis_url: str, eventually: Eventually
 ) -> None:

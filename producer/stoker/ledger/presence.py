@@ -90,7 +90,9 @@ def leave(name: str) -> Call[None]:
 
 
 def want_slots(name: str, slots: int) -> Call[bool]:
-    """Set how many slots a worker shall have, within a second; returns whether there is such a worker.
+    """Set how many slots a worker shall have, from its next heartbeat on; returns whether there is such a worker.
+
+    One whose slots are all busy follows sooner.
 
     It takes no slot from a job: what is too many goes when its job has ended.
     """

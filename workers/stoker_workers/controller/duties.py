@@ -66,9 +66,9 @@ class DutyThread(threading.Thread):
         self._duties = duties
         self._leads = leads
         self._connection = connection
-        self._is_ending = False
-        # Guards the two that others change.
+        # Guards what other threads change, which is the end and when each duty is next.
         self._changed = threading.Condition()
+        self._is_ending = False
         self._next = dict.fromkeys(duties, -math.inf)
         self._failures: dict[Duty, str] = {}
         self._unnoted: list[DutyRun] = []
@@ -91,10 +91,12 @@ class DutyThread(threading.Thread):
 
     def wake(self, found: Collection[str] | None = None) -> None:
         """Run those duties now that a look has found something for; all of them if that is not known."""
+        now = time.monotonic()
         with self._changed:
             for duty in self._duties:
                 if found is None or any(name in found for name in duty.due + duty.kept):
-                    self._next[duty] = -math.inf
+                    # Behind those that wait already: what is woken again and again keeps none from its turn.
+                    self._next[duty] = min(self._next[duty], now)
             self._changed.notify()
 
     def end(self) -> None:
