@@ -176,6 +176,17 @@ def test_another_name_of_the_host_is_refused(gateway: Gateway, host: str) -> Non
     assert answer.startswith(b"HTTP/1.1 421 ")
 
 
+def test_an_address_of_the_sixth_version_stands_in_brackets(redis_url: str, eventually: Eventually) -> None:
+    with running_gateway(Settings(redis_url=redis_url, gateway_hosts=("fd00::7",)), eventually) as gateway:
+        for host, status in (("[fd00::7]:8765", 200), ("[fd00::8]", 421)):
+            assert gateway.call("GET", "/v1/openapi.json", headers={"Host": host}).status == status
+
+
+def test_a_body_that_is_too_long_is_answered_before_the_connection_ends(gateway: Gateway) -> None:
+    answer = gateway.call("POST", "/v1/jobs", b"x" * (8 << 20))
+    assert (answer.status, answer.json["code"]) == (413, "ContentTooLarge")
+
+
 def test_pages_of_other_sites_may_not_call_it(redis_url: str, eventually: Eventually) -> None:
     settings = Settings(redis_url=redis_url, gateway_origins=("https://shop.example",))
     with running_gateway(settings, eventually) as gateway:

@@ -160,9 +160,15 @@ def test_a_key_sees_the_jobs_of_its_tenants_alone(gateway: Gateway) -> None:
 
 def test_a_job_of_another_tenant_is_given_back_to_nobody(gateway: Gateway) -> None:
     bank = submitted(gateway, tags={"tenant": "bank"}, singleton="nightly")["id"]
-    mine = {**DESCRIBE, "tags": {"tenant": "research"}, "singleton": "nightly"}
-    told = gateway.call("POST", "/v1/jobs", mine, key="research")
-    assert (told.status, told.json["code"], bank in told.body.decode()) == (409, "OthersJob", False)
+    # The same key of two tenants is two keys.
+    mine = submitted(gateway, key="research", tags={"tenant": "research"}, singleton="nightly")["id"]
+    assert mine != bank
+    changes = {"changes": {"singleton": "nightly"}}
+    assert gateway.call("POST", f"/v1/jobs/{mine}/resubmit", changes, key="research").json["id"] == mine
+    long = gateway.call(
+        "POST", "/v1/jobs", {**DESCRIBE, "tags": {"tenant": "research"}, "singleton": "x" * 250}, key="research"
+    )
+    assert (long.status, long.json["code"]) == (422, "InvalidJob")
     own = submitted(gateway, key="research", tags={"tenant": "research"}, singleton="ours")["id"]
     assert submitted(gateway, key="research", tags={"tenant": "research"}, singleton="ours")["id"] == own
 
@@ -209,6 +215,27 @@ def test_events_are_streamed_and_resumed(gateway: Gateway, server: redis.Redis) 
         answer = gateway.call("GET", f"/v1/jobs/{job}/events", headers={"Last-Event-ID": wrong})
         assert (answer.status, answer.json["code"]) == (400, "InvalidArgument")
     assert server.exists(ledger_keys.key("job", job))
+
+
+def test_a_preference_is_confirmed_only_if_there_was_one(gateway: Gateway) -> None:
+    for asked, confirmed in ((None, None), ("handling=strict", None), ("respond-async", "respond-async")):
+        headers = {"Prefer": asked} if asked else {}
+        told = gateway.call("POST", "/v1/jobs", DESCRIBE, headers=headers)
+        assert told.headers.get("preference-applied") == confirmed, asked
+    waited = gateway.call("POST", "/v1/jobs", DESCRIBE, headers={"Prefer": "wait=0"})
+    assert (waited.status, waited.headers["preference-applied"]) == (202, "wait=0")
+
+
+def test_requests_that_wait_are_limited(gateway: Gateway) -> None:
+    path = f"/v1/jobs/{submitted(gateway)['id']}"
+    with closing(gateway.connect()) as connection:
+        connection.request(
+            "GET", f"{path}/events", headers={"Authorization": f"Bearer {gateway.keys.texts['one-stream']}"}
+        )
+        connection.getresponse().readline()
+        waits = gateway.call("GET", f"{path}/result", key="one-stream", headers={"Prefer": "wait=20"})
+        assert (waits.status, waits.json["code"]) == (429, "TooManyStreams")
+        assert gateway.call("GET", f"{path}/result", key="one-stream").status == 202
 
 
 def stream(gateway: Gateway, path: str, most: int, last: str | None = None) -> list[dict[str, str]]:

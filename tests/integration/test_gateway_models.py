@@ -40,6 +40,7 @@ def test_models_are_listed_named_and_predict(gateway: Gateway, client: stoker.Cl
     hostile: list[object] = [
         [[1.0]],
         [[1.0, "x"]],
+        [["5.1", "3.5", "1.4", "0.2"]],
         [[1.0], [1.0, 2.0]],
         [],
         [{"no such": 1}],

@@ -94,13 +94,19 @@ def make_app(settings: Settings, keys: KeyRing) -> tuple[Door, State]:
 
 
 def _rules(settings: Settings) -> Rules:
+    named = map(_as_in_header, (*settings.gateway_hosts, settings.gateway_host))
     return Rules(
-        hosts=frozenset(map(str.lower, settings.gateway_hosts)) | {*_LOOPBACK, settings.gateway_host.lower()},
+        hosts=frozenset((*_LOOPBACK, *named)),
         origins=frozenset(settings.gateway_origins),
         requests=settings.gateway_connections,
         body_bytes=settings.gateway_body_bytes,
         file_bytes=settings.gateway_file_bytes,
     )
+
+
+def _as_in_header(host: str) -> str:
+    """A host as callers name it: an address of IPv6 has brackets."""
+    return f"[{host.lower()}]" if ":" in host and not host.startswith("[") else host.lower()
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:

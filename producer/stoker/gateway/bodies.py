@@ -116,7 +116,6 @@ def too_large(most_bytes: int) -> Problem:
         413,
         "ContentTooLarge",
         f"the body may be {most_bytes:,} bytes: put larger data where workers read it, and name that",
-        headers={"Connection": "close"},
     )
 
 

@@ -160,7 +160,6 @@ class Door:
                 413,
                 "ContentTooLarge",
                 f"no body may be longer than {most:,} bytes here",
-                headers={"Connection": "close"},
             )
 
 

@@ -27,6 +27,10 @@ def wait_s(prefer: str | None) -> float | None:
     return None
 
 
-def applied(seconds: float | None) -> dict[str, str]:
-    """The header that says which preference was heeded."""
-    return {"Preference-Applied": "respond-async" if seconds is None else f"wait={seconds:g}"}
+def applied(prefer: str | None) -> dict[str, str]:
+    """The header that says which preference was heeded; none where there was none."""
+    seconds = wait_s(prefer)
+    if seconds is not None:
+        return {"Preference-Applied": f"wait={seconds:g}"}
+    words = {word.strip().lower() for word in (prefer or "").split(",")}
+    return {"Preference-Applied": "respond-async"} if "respond-async" in words else {}

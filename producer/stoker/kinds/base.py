@@ -30,7 +30,8 @@ Reuse = Literal["identical"]
 # A job's id, or "#2" for the third of the specs submitted together.
 JobRef = Annotated[str, StringConstraints(pattern=r"^(#[0-9]{1,4}|[A-Za-z0-9-]{1,64})$")]
 LONGEST_TAG = 256
-SingletonKey = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+LONGEST_SINGLETON = 256
+SingletonKey = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_SINGLETON)]
 Tag = Annotated[str, StringConstraints(max_length=LONGEST_TAG)]
 # What Redis keeps for each job, and scripts pass on: whatever is larger is data, and belongs into the store.
 MOST_BYTES = 4 << 20

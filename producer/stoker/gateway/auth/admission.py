@@ -63,6 +63,19 @@ class Gate:
         return key
 
     @contextmanager
+    def wait(self, key: ApiKey, seconds: float | None) -> Iterator[float]:
+        """Count a request that waits, for the length of a with block, as a stream; gives for how long it may, in s.
+
+        Raises:
+            Problem: see `stream`.
+        """
+        if not seconds:
+            yield 0.0
+            return
+        with self.stream(key):
+            yield seconds
+
+    @contextmanager
     def stream(self, key: ApiKey) -> Iterator[None]:
         """Count a stream that a key follows, for the length of a with block.
 
@@ -74,7 +87,7 @@ class Gate:
             raise Problem(
                 429,
                 "TooManyStreams",
-                f"key {key.id} ({key.name}) follows {count} streams, as many as it may: end one of them",
+                f"key {key.id} ({key.name}) follows, moves or waits for {count} things, as many as it may: end one",
                 headers={"Retry-After": "5"},
             )
         self._streams[key.id] = count + 1

@@ -57,7 +57,7 @@ class ApiKey(Terms):
             changes what all share: aliases, versions, fleets.
         approves: the roles for which its owner may approve deployments.
         per_minute, per_day: how many requests each gateway takes of it; None for any number.
-        streams: how many streams of events it may follow, and files send and read, at once, of each gateway.
+        streams: how many streams of events it may follow, files move, and requests let wait, at once, of each gateway.
     """
 
     key_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]

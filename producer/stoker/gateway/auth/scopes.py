@@ -1,12 +1,13 @@
 """What a key is held to within what its role may: which jobs, models, tenants."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 
 from ...client.aio import AsyncClient
 from ...client.async_job import AsyncJob
-from ...errors import JobNotFound, Untrusted
+from ...errors import InvalidJob, JobNotFound, Untrusted
 from ...kinds import Result, Spec, kind_of
+from ...kinds.base import LONGEST_SINGLETON
 from ...security.roles import check_role, check_scope
 from ...status import JobStatus
 from ...tenants import TENANT
@@ -135,3 +136,22 @@ def _models(spec: Spec) -> list[str]:
     kind = kind_of(spec)
     refs = [*kind.models(spec), *([getattr(spec, kind.makes)] if kind.makes else [])]
     return [ref.partition("@")[0] for ref in refs if ref and not ref.startswith((_JOB_MODEL, "#"))]
+
+
+def own_singleton(key: ApiKey, spec: Spec) -> Spec:
+    """A spec whose singleton key, of a caller who is for some tenants, is its tenant's: it meets no other's job."""
+    if spec.singleton is None or key.tenants == ALL:
+        return spec
+    tenant = spec.tags.get(TENANT, "")
+    if spec.singleton.startswith(f"{tenant}/"):
+        return spec
+    if len(tenant) + 1 + len(spec.singleton) > LONGEST_SINGLETON:
+        raise InvalidJob(
+            f"singleton has {len(spec.singleton)} characters, and with its tenant at most {LONGEST_SINGLETON}"
+        )
+    return spec.model_copy(update={"singleton": f"{tenant}/{spec.singleton}"})
+
+
+def own_changes(key: ApiKey, spec: Spec, changes: Mapping[str, object]) -> dict[str, object]:
+    """Changes that lead to a spec, with its singleton key as `own_singleton` has it."""
+    return {**changes, "singleton": own_singleton(key, spec).singleton} if "singleton" in changes else dict(changes)

@@ -55,7 +55,6 @@ class Received:
                     413,
                     "ContentTooLarge",
                     f"a file may have {most_bytes:,} bytes here: write longer ones to a bucket that workers read",
-                    headers={"Connection": "close"},
                 )
             if len(waiting) >= _BLOCK_BYTES:
                 await asyncio.to_thread(self._write, waiting)

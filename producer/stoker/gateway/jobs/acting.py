@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from ...client.many import changed
 from ...status import JobStatus
-from ..auth.scopes import actable, require_submits, visible
+from ..auth.scopes import actable, own_changes, require_submits, visible
 from ..routes import Caller, Client, document, needs, router
 from .documents import Changes
 from .submitting import status_of
@@ -47,7 +47,7 @@ async def retry(client: Client, key: Caller, job_id: str) -> Response:
     """Submit a job again that has ended without a result; a repeat gives the same new job."""
     job, _ = await visible(key, client, job_id)
     await require_submits(key, client, await job.spec())
-    return await status_of(key, await job.retry(), None)
+    return await status_of(key, await job.retry())
 
 
 @ROUTES.post(
@@ -60,5 +60,6 @@ async def retry(client: Client, key: Caller, job_id: str) -> Response:
 async def resubmit(client: Client, key: Caller, job_id: str, new: Changes) -> Response:
     """Submit a job's spec again, with other values of some fields."""
     job, _ = await visible(key, client, job_id)
-    await require_submits(key, client, changed(await job.spec(), new.changes))
-    return await status_of(key, await client.resubmit(job_id, **new.changes), None)
+    spec = changed(await job.spec(), new.changes)
+    await require_submits(key, client, spec)
+    return await status_of(key, await client.resubmit(job_id, **own_changes(key, spec, new.changes)))

@@ -14,7 +14,7 @@ from ...errors import InvalidArgument, InvalidJob, JobNotFound, ModelNotFound
 from ...events import JobState
 from ...status import JobStatus
 from ..auth.keys import ApiKey
-from ..auth.scopes import actable, require_submits, visible
+from ..auth.scopes import actable, own_changes, require_submits, visible
 from ..problems import Problem
 from ..routes import Caller, Client, document, needs, router
 from .documents import ActedOn, Many, ManyChanged
@@ -82,8 +82,9 @@ async def resubmit(client: Client, key: Caller, many: ManyChanged) -> Response:
 
     async def act(job_id: str) -> AsyncJob[Any]:
         job, _ = await visible(key, client, job_id)
-        await require_submits(key, client, changed(await job.spec(), many.changes))
-        return await client.resubmit(job_id, **many.changes)
+        spec = changed(await job.spec(), many.changes)
+        await require_submits(key, client, spec)
+        return await client.resubmit(job_id, **own_changes(key, spec, many.changes))
 
     return await _acted(client, key, many, _UNSUCCESSFUL, act)
 

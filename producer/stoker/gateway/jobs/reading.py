@@ -71,20 +71,20 @@ async def get_spec(client: Client, key: Caller, job_id: str) -> Response:
     responses={202: {"model": JobStatus, "description": "It has not ended: its status."}},
     openapi_extra=needs("read"),
 )
-async def get_result(client: Client, key: Caller, job_id: str, prefer: Prefer = None) -> Response:
+async def get_result(request: Request, client: Client, key: Caller, job_id: str, prefer: Prefer = None) -> Response:
     """The result of a job that has succeeded; 409 with its reason for one that has ended otherwise."""
     job, _ = await visible(key, client, job_id)
-    seconds = wait_s(prefer)
     try:
-        result = await job.result(seconds or 0)
+        with state_of(request).gate.wait(key, wait_s(prefer)) as seconds:
+            result = await job.result(seconds)
     except Timeout:
-        headers = {"Retry-After": "1", "Location": f"/v1/jobs/{job_id}", **applied(seconds)}
+        headers = {"Retry-After": "1", "Location": f"/v1/jobs/{job_id}", **applied(prefer)}
         return document(await job.status(), 202, headers)
     except (JobFailed, JobCancelled, JobDead, JobPruned) as error:
         fields = {"state": str(await job.state()), "traceback": error.traceback}
         told = of_error(error)
         raise Problem(told.status_code, told.code, told.detail, fields=fields) from None
-    return document(result, headers=applied(seconds))
+    return document(result, headers=applied(prefer))
 
 
 @ROUTES.get("/jobs/{job_id}/logs", operation_id="getJobLogs", response_model=Lines, openapi_extra=needs("read"))

@@ -5,16 +5,17 @@ from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import Header
+from starlette.requests import Request
 from starlette.responses import Response
 
 from ...client.async_job import AsyncJob
 from ...errors import Timeout
 from ...status import JobStatus
 from ..auth.keys import ApiKey
-from ..auth.scopes import require_submits, sees
+from ..auth.scopes import own_singleton, require_submits, sees
 from ..preferences import Prefer, applied, wait_s
 from ..problems import Problem
-from ..routes import Caller, Client, document, needs, router
+from ..routes import Caller, Client, document, needs, router, state_of
 from .documents import JobBody, NewJobs, SubmittedJobs
 
 ROUTES = router("jobs")
@@ -35,13 +36,18 @@ IdempotencyKey = Annotated[
     "/jobs", operation_id="submitJob", status_code=202, response_model=JobStatus, openapi_extra=needs("submit")
 )
 async def submit(
-    client: Client, key: Caller, new: JobBody, idempotency_key: IdempotencyKey = None, prefer: Prefer = None
+    request: Request,
+    client: Client,
+    key: Caller,
+    new: JobBody,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
 ) -> Response:
     """Submit a job: once this has answered, it will reach a final state."""
     await require_submits(key, client, new.root)
-    job = await client.submit(new.root, idempotency_key=_key(idempotency_key, key))
-    seconds = wait_s(prefer)
-    return await status_of(key, job, seconds)
+    with state_of(request).gate.wait(key, wait_s(prefer)) as seconds:
+        job = await client.submit(own_singleton(key, new.root), idempotency_key=_key(idempotency_key, key))
+        return await status_of(key, job, seconds, prefer)
 
 
 @ROUTES.post(
@@ -59,27 +65,27 @@ async def submit_many(client: Client, key: Caller, new: NewJobs, idempotency_key
     specs = [job.root for job in new.jobs]
     for spec in specs:
         await require_submits(key, client, spec)
-    jobs = await client.submit_many(specs)
+    jobs = await client.submit_many([own_singleton(key, spec) for spec in specs])
     return document(SubmittedJobs(ids=[job.id for job in jobs]), 202)
 
 
-async def status_of(key: ApiKey, job: AsyncJob[Any], wait: float | None) -> Response:
+async def status_of(key: ApiKey, job: AsyncJob[Any], wait: float = 0.0, prefer: str | None = None) -> Response:
     """The status of a job that was submitted, as an answer: 202, or 200 if it has ended within the wait.
 
     Raises:
         Problem: 409: an older job was given back, which the key does not see.
     """
-    if wait is not None:
+    if wait:
         with suppress(Timeout):
             await job.wait(wait)
     now = await job.status()
     if not sees(key, now):
         why = "a job that this key does not see has this singleton key, or is identical: choose another, or no reuse"
         raise Problem(409, "OthersJob", why)
-    headers = {"Location": f"/v1/jobs/{job.id}", **applied(wait)}
+    headers = {"Location": f"/v1/jobs/{job.id}", **applied(prefer)}
     if not now.state.final:
         headers["Retry-After"] = "1"
-    return document(now, 200 if now.state.final and wait is not None else 202, headers)
+    return document(now, 200 if now.state.final and wait else 202, headers)
 
 
 def _key(header: str | None, key: ApiKey) -> str | None:

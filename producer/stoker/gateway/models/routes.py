@@ -69,9 +69,12 @@ def _rows(rows: list[dict[str, Any]] | list[list[Any]]) -> list[dict[str, Any]] 
     """
     if isinstance(rows[0], dict):
         return rows
+    refused = InvalidJob("rows that are lists hold numbers, as many in each; name the columns for anything else")
     try:
-        return np.asarray(rows, dtype=np.float64)
-    except (ValueError, TypeError, OverflowError):
-        raise InvalidJob(
-            "rows that are lists hold numbers, as many in each; name the columns for anything else"
-        ) from None
+        array = np.asarray(rows)
+    except ValueError:
+        raise refused from None
+    # Text stays text: "1e5" is no number that its caller has meant.
+    if array.dtype.kind not in "iuf":
+        raise refused
+    return array.astype(np.float64)

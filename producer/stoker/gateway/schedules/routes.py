@@ -9,7 +9,7 @@ from ...client.aio import AsyncClient
 from ...errors import InvalidJob
 from ...schedules.schedule import MOST_JOBS, CatchUp, ScheduleName, ScheduleStatus
 from ..auth.keys import ApiKey
-from ..auth.scopes import require_spec, require_submits, sees_spec
+from ..auth.scopes import own_singleton, require_spec, require_submits, sees_spec
 from ..jobs.documents import Job, Strict, SubmittedJobs
 from ..problems import Problem
 from ..routes import Caller, Client, document, needs, router
@@ -62,6 +62,7 @@ async def put(client: Client, key: Caller, name: ScheduleName, new: NewSchedule)
     specs = [job.root for job in new.jobs]
     for spec in specs:
         await require_submits(key, client, spec)
+    specs = [own_singleton(key, spec) for spec in specs]
     await _require_own(key, client, name)
     added = await client.schedule(
         new.when,
