@@ -215,6 +215,32 @@ def test_an_approval_is_heard_once_and_kept_with_who_gave_it(deployed: Deployed)
     assert not deployed.raw.exists(f"stoker:approvals:{ROLE}")
 
 
+def test_webhooks_are_told_of_approvals_that_are_wanted_granted_and_refused(deployed: Deployed) -> None:
+    deployed.raw.set("stoker:hooked", 1)
+    # As soon as there is a webhook; this one asks for nobody's.
+    deployed.deploy(SPEC)
+    with stoker.Client(deployed.redis_url) as client:
+        granted = deployed.deploy(SPEC.model_copy(update={"approval": ROLE}))
+        client.approve(granted)
+        deployed.look()
+        deployed.run(approvals.set_roles({"others": ["default"]}))
+        refused = deployed.deploy(SPEC.model_copy(update={"approval": "others", "tags": {"team": "shop"}}))
+        client.approve(refused, refuse=True)
+        deployed.look()
+        deployed.look()
+    told = [json.loads(fields[b"event"]) for _, fields in deployed.raw.xrange("stoker:webhook-events")]
+    approved = [event for event in told if event["type"].startswith("approval.")]
+    assert [(event["type"], event["data"]["id"], event["data"]["role"]) for event in approved] == [
+        ("approval.wanted", granted, ROLE),
+        ("approval.granted", granted, ROLE),
+        ("approval.wanted", refused, "others"),
+        ("approval.refused", refused, "others"),
+    ]
+    assert approved[3]["data"] | {"id": ""} == {
+        "id": "", "kind": "deploy", "model": "digits@2", "role": "others", "by": "default", "tags": {"team": "shop"},
+    }  # fmt: skip
+
+
 def test_the_command_and_the_async_client_approve_as_well(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     job = deployed.deploy(SPEC.model_copy(update={"approval": ROLE}))
     monkeypatch.setenv("STOKER_REDIS_URL", deployed.redis_url)
