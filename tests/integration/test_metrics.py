@@ -95,6 +95,8 @@ def scraped(stack: Settings, eventually: Eventually) -> Iterator[Metrics]:
             client.submit(train.model_copy(update={"timeout": 0.001})).result(timeout=90)
         client.submit(train.model_copy(update={"not_before": datetime.now(UTC) + timedelta(hours=1)})).cancel()
         client.infer("scraped", [[5.1, 3.5, 1.4, 0.2]] * 3, timeout=PATIENCE_S)
+        # It is told of nothing that happens here.
+        webhook = client.add_webhook("https://93.184.216.34/", on=["webhook.test"]).id
         decision = Decision(at=datetime.now(UTC), slots=2, wanted=3, reasons=("for a test",))
         with closing(Connection.open(stack, redis_url_of(stack))) as connection:
             connection.run(autoscaling.decided("cpu", decision, notable=True))
@@ -121,6 +123,7 @@ def scraped(stack: Settings, eventually: Eventually) -> Iterator[Metrics]:
             connection.client.hdel(key("sampling"), "gazed")
             connection.client.hdel(key("schedule_states"), "nightly")
             connection.client.delete(key("sampled", "gazed"))
+        client.remove_webhook(webhook)
 
 
 @pytest.fixture(scope="module")

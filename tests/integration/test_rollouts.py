@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -228,7 +229,8 @@ def test_webhooks_are_told_of_approvals_that_are_wanted_granted_and_refused(depl
         client.approve(refused, refuse=True)
         deployed.look()
         deployed.look()
-    told = [json.loads(fields[b"event"]) for _, fields in deployed.raw.xrange("stoker:webhook-events")]
+    entries: Any = deployed.raw.xrange("stoker:webhook-events")
+    told = [json.loads(fields[b"event"]) for _, fields in entries]
     approved = [event for event in told if event["type"].startswith("approval.")]
     assert [(event["type"], event["data"]["id"], event["data"]["role"]) for event in approved] == [
         ("approval.wanted", granted, ROLE),
