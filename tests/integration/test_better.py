@@ -34,7 +34,7 @@ def test_the_page_shows_the_script() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("reader")
+@pytest.mark.usefixtures("operator")
 def test_better(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_cells(tmp_path)
     names = runpy.run_path(str(SCRIPT))

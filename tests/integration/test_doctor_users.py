@@ -8,7 +8,7 @@ import redis
 
 from stoker.access.users import acl_file
 from stoker.cli.doctor.check import Finding, System, Verdict
-from stoker.cli.doctor.users import CHECKS
+from stoker.cli.doctor.users import CHECKS, User
 from stoker.local.server import local_server
 from stoker.settings import Settings
 
@@ -62,6 +62,22 @@ def test_rights_that_this_version_does_not_give_or_that_it_needs_are_named(admin
     assert "client lacks +hscan" in finding.told
     assert "client has beyond its need +eval, ~stoker:model:*" in finding.told
     assert finding.told.endswith("take config/users.acl of this version")
+
+
+@pytest.mark.parametrize(
+    ("rules", "brings"),
+    [
+        ("+eval_ro", True),
+        ("+function|load", True),
+        ("+fcall", True),
+        ("+@scripting -eval", True),
+        ("+@scripting -eval -eval_ro -function -fcall -fcall_ro", False),
+        ("+eval -@all", False),
+        ("+evalsha +script|exists", False),
+    ],
+)
+def test_every_way_to_bring_lua_counts(rules: str, brings: bool) -> None:
+    assert User.read(f"user somebody on >x ~stoker:* {rules}").brings_lua is brings
 
 
 def test_who_comes_as_the_user_who_may_do_everything_from_elsewhere_is_named(

@@ -274,6 +274,7 @@ def test_environments(client: stoker.Client, eventually: Eventually) -> None:
     client.job(job.id).cancel()
 
 
+@pytest.mark.usefixtures("operator")
 def test_jobs(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None:
     paused, reused = blocks("jobs", "python")
     run(reused)

@@ -5,10 +5,13 @@ import os
 import pickle
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,10 +21,13 @@ from pydantic import BaseModel
 from stoker.errors import InvalidJob
 from stoker.models.access import Access
 from stoker.models.store import Store
+from stoker_workers.ml.optimisation import apart as apart_module
 from stoker_workers.ml.optimisation.apart import Crashed, Distrusted, apart
 from stoker_workers.ml.prediction.loading import loading
 from stoker_workers.ml.run import Run
 from stoker_workers.node import confined, landlock, namespaces
+
+from ..conftest import Eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux confines")
 
@@ -182,7 +188,7 @@ def test_what_it_sends_is_data_and_nothing_else(
         os._exit(0)
 
     with pytest.raises(Crashed, match="something else"):
-        apart(work, run, Distrusted(Said, pipes.append))
+        apart(work, run, Distrusted(Said, lambda kept: pipes.append(kept) or ()))
     assert not (tmp_path / "harmed").exists()
 
 
@@ -205,3 +211,62 @@ def test_limits_that_cannot_be_set_are_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(landlock, "restrict", fails)
     [told] = confined.refused_here()
     assert told.startswith("limits: the process that tried them did not come to its end")
+
+
+def test_files_and_pipes_that_were_open_before_lead_nowhere(run: Run, tmp_path: Path) -> None:
+    (there := tmp_path / "open").write_text("as it was")
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    with there.open("r+") as opened, there.open() as read:
+
+        def write() -> None:
+            os.write(opened.fileno(), b"changed")
+            os.write(writer, b"told")
+
+        tries: Tries = {"write": write, "read": lambda: os.read(read.fileno(), 9)}
+        assert ends(run, tries) == {"write": "", "read": ""}
+    assert there.read_text() == "as it was"
+    with pytest.raises(BlockingIOError):
+        os.read(reader, 9)
+    for end in (reader, writer):
+        os.close(end)
+
+
+def test_what_leaves_its_session_is_ended_with_it(run: Run, eventually: Eventually) -> None:
+    """A process that is its own leader, and nobody's child any more."""
+    started = run.scratch / "started"
+
+    def work(_run: Run) -> Said:
+        if not os.fork():
+            os.setsid()
+            if not os.fork():
+                started.write_text(str(os.getpid()))
+                while True:
+                    signal.pause()
+            os._exit(0)
+        while not started.exists() or not started.read_text():
+            time.sleep(0.01)
+        return Said(ends={})
+
+    assert apart(work, run, Distrusted(Said, partial(confined.confine, run.scratch, 0))) == Said(ends={})
+    stray = int(started.read_text())
+    eventually(lambda: not Path(f"/proc/{stray}").exists())
+
+
+def test_one_that_closes_its_pipe_and_goes_on_is_not_waited_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart_module, "_END_S", 0.1)
+
+    def work(_run: Run) -> Said:
+        os.closerange(3, 1024)
+        while True:
+            signal.pause()
+
+    with pytest.raises(Crashed, match="closed its pipe, and went on"):
+        apart(work, run, Distrusted(Said, partial(confined.confine, run.scratch, 0)))
+
+
+def test_what_the_kernel_refuses_stands_in_the_jobs_log(run: Run) -> None:
+    lines: list[str] = []
+    run = replace(run, emit=lambda event: lines.append(getattr(event, "line", "")))
+    apart(lambda _: Said(ends={}), run, Distrusted(Said, lambda _: ("no network: unshare: refused",)))
+    assert lines == ["what this opens is held less tightly here: no network: unshare: refused"]

@@ -1,5 +1,6 @@
 """Jobs that are signed, and those that are refused: nothing of them is executed, which a file would show."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -150,6 +151,46 @@ def test_revoked_while_the_worker_runs(parties: Parties) -> None:
     assert "(client) was revoked at" in parties.reason(job_id)
 
 
+def test_what_waits_when_its_key_is_revoked_is_refused_and_what_runs_ends(parties: Parties) -> None:
+    parties.add_key("alice")
+    parties.add_key("alice-2")
+    waiting = [parties.submit("alice") for _ in range(3)]
+    renewed = parties.submit("alice-2")
+    slot = parties.slot()
+    assert parties.run(waiting[0], slot).how == "succeeded"
+    parties.canary.unlink()
+    revoke(parties.trusted, "alice")
+    for job_id in waiting[1:]:
+        parties.run(job_id, slot)
+        assert "(alice) was revoked at" in parties.reason(job_id)
+    # The result of what ran before stays, for a worker has signed that; and the new key's jobs go on.
+    with parties.client("alice-2") as client:
+        assert client.job(waiting[0]).result(timeout=0)
+    assert parties.run(renewed, slot).how == "succeeded"
+
+
+def test_keys_change_while_jobs_run(parties: Parties) -> None:
+    """A client, two workers and the keys of all, each replaced in turn: nothing is refused, and all is believed."""
+    ids = [parties.submit() for _ in range(12)]
+    keys = iter(("worker-2", "worker-3"))
+    slots = [parties.slot()]
+
+    def take(at: int) -> str:
+        if at % 4 == 3 and (name := next(keys, None)):
+            parties.add_key(name, "worker")
+            parties.add_key(f"client-{name}", "client")
+            ids.append(parties.submit(f"client-{name}"))
+            slots.append(parties.slot(name))
+        return parties.run(ids[at], slots[at % len(slots)]).how
+
+    with ThreadPoolExecutor(2) as pool:
+        assert set(pool.map(take, range(12))) == {"succeeded"}
+    assert {parties.run(job_id, slots[-1]).how for job_id in ids[12:]} == {"succeeded"}
+    with parties.client() as client:
+        assert all(client.job(job_id).result(timeout=0) for job_id in ids)
+    assert len(slots) == 3
+
+
 def test_keys_that_follow_each_other_are_both_valid(parties: Parties) -> None:
     slot = parties.slot()
     parties.add_key("client2", expires=NOW + timedelta(days=1))
@@ -183,6 +224,20 @@ def test_resubmitted_and_retried_jobs_are_signed_anew(parties: Parties) -> None:
     with parties.client() as client:
         for job in (client.job(job_id).retry(), client.resubmit(job_id)):
             assert parties.run(job.id).how == "succeeded"
+
+
+def test_another_job_that_is_given_for_a_retry_is_refused(parties: Parties) -> None:
+    job_id = parties.submit(None)
+    parties.run(job_id)
+    other = parties.submit(spec=stoker.Describe(data="sample://iris"))
+    with parties.client() as client:
+        first = client.job(job_id).retry()
+        assert client.job(job_id).retry().id == first.id
+        parties.redis.set(f"stoker:idempotency:retry of {job_id}", other)
+        with pytest.raises(stoker.Untrusted, match=f"job {other} is given for the retry of job {job_id}"):
+            client.job(job_id).retry()
+    with parties.client(trusts=False) as client:
+        assert client.job(job_id).retry().id == other
 
 
 @pytest.mark.parametrize("name", ["signing_key", "trusted_keys"])

@@ -1,9 +1,12 @@
 """Trying a job again that has ended without a result."""
 
-from ..errors import InvalidJob
+from contextlib import suppress
+
+from ..errors import InvalidJob, Untrusted
 from ..events import FINAL, JobState
-from ..kinds import Spec, kind_of
+from ..kinds import Spec, kind_of, read_spec
 from ..kinds.kind import with_fields
+from ..kinds.tasks import digest
 from ..ledger import intake, records
 from ..ledger.registry import JOB_MODEL
 from ..redis.calls import Steps
@@ -19,6 +22,7 @@ def retry(job_id: str, signatures: Signatures) -> Steps[Submitted]:
     Raises:
         InvalidJob: it has not ended, or it has a result; or the spec is refused, as by `submit`.
         JobNotFound, ModelNotFound: as `submit`.
+        Untrusted: the job that is given for its retry has another spec.
     """
     status: JobStatus = yield records.status(job_id)
     if status.state not in FINAL:
@@ -28,12 +32,39 @@ def retry(job_id: str, signatures: Signatures) -> Steps[Submitted]:
     # What it came after may have been retried since, so that its spec would be another one now.
     before: str | None = yield intake.submitted(_key(job_id))
     if before is not None:
-        return Submitted(before)
+        return (yield from _checked(before, job_id, signatures))
     spec: Spec = yield records.spec(job_id)
     # What it came after had succeeded when it started. What it depends on by its models is told again from these.
     again = with_fields(spec, after=()) if status.started_at else (yield from _after_retries(job_id, spec))
     [new] = yield from submit([again], _key(job_id), resubmits=job_id, signatures=signatures)
     return new
+
+
+def _checked(given: str, job_id: str, signatures: Signatures) -> Steps[Submitted]:
+    """Check the job that is given for a job's retry, by its spec.
+
+    Raises:
+        Untrusted: it is of another one.
+    """
+    if signatures.trust is None:
+        return Submitted(given)
+    text: str = yield records.spec_text(given)
+    spec: Spec = yield records.spec(job_id)
+
+    def alike(ref: str) -> str:
+        return f"{JOB_MODEL}{job_id}" if ref.startswith(JOB_MODEL) else ref
+
+    def work(of: Spec) -> Spec:
+        """Without what names jobs that may have been retried since."""
+        return with_fields(kind_of(of).with_models(of, alike), after=())
+
+    with suppress(InvalidJob):
+        if work(read_spec(text)) == work(spec):
+            return Submitted(given, digest(text))
+    raise Untrusted(
+        f"job {given} is given for the retry of job {job_id}, and has another spec: somebody has written to its "
+        "record, or to the key of the retry, past Stoker"
+    )
 
 
 def _after_retries(job_id: str, spec: Spec) -> Steps[Spec]:

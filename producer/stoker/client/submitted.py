@@ -57,6 +57,6 @@ def _older(job: NewJob, given: str) -> Steps[str]:
         if job.identity and work_of(its_spec) == work_of(spec):
             return found
     raise Untrusted(
-        f"job {given} is given in place of a new one, and has another spec, to which neither its key nor reuse leads: "
-        "something else than Stoker has written to the record of that job, or to its key"
+        f"job {given} is given in place of a new one, and has another spec; neither a singleton, nor reuse, nor an "
+        "idempotency key leads to that: somebody has written to its record, or to the key, past Stoker"
     )

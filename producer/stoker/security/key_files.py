@@ -1,10 +1,12 @@
 """Making keys and revoking them, in their files."""
 
 import base64
+import fcntl
 import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,9 +42,6 @@ def write_pair(
     if not re.fullmatch(NAME, name):
         raise InvalidArgument(f"{name!r} is no name of a key: write letters, digits, _ and -, at most 64")
     file = trusted if trusted.suffix == ".toml" else trusted / f"{name}.toml"
-    tables = dict(tables_of(file)) if file.exists() else {}
-    if name in tables:
-        raise InvalidArgument(f"there is a key {name} in {file} already: choose another name, or remove that table")
     formats = serialization()
     made = ed25519().Ed25519PrivateKey.generate()
     public = base64.b64encode(public_bytes(made)).decode()
@@ -50,14 +49,28 @@ def write_pair(
     pem = made.private_bytes(formats.Encoding.PEM, formats.PrivateFormat.PKCS8, formats.NoEncryption())
     private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise InvalidArgument(f"there is {private} already: choose another name, for it may be in use") from None
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(pem)
-    add_table(file, [f"[{key.name}]", f'public = "{key.public}"', f'role = "{key.role}"', *lines_of(key)])
+    with alone_in(file.parent):
+        if file.exists() and name in tables_of(file):
+            raise InvalidArgument(f"there is a key {name} in {file} already: choose another name, or remove that table")
+        try:
+            descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise InvalidArgument(f"there is {private} already: choose another name, for it may be in use") from None
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(pem)
+        add_table(file, [f"[{key.name}]", f'public = "{key.public}"', f'role = "{key.role}"', *lines_of(key)])
     return key
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep others from changing the keys of a folder, for the length of a with block; those who read do not wait."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def add_table(file: Path, lines: Iterable[str]) -> None:
@@ -114,10 +127,13 @@ def mark_revoked(file: Path, name: str) -> datetime:
     """
     now = datetime.now(UTC).replace(microsecond=0)
     header = re.compile(rf'^[ \t]*\[[ \t]*"?{re.escape(name)}"?[ \t]*\].*$', re.MULTILINE)
-    text, count = header.subn(lambda match: f"{match[0]}\nrevoked = {_moment(now)}", file.read_text("utf-8"), count=1)
-    if not count:
-        raise InvalidArgument(f"{file} has no line [{name}]: write revoked = {_moment(now)} into its table by hand")
-    _replace(file, text)
+    with alone_in(file.parent):
+        text, count = header.subn(
+            lambda match: f"{match[0]}\nrevoked = {_moment(now)}", file.read_text("utf-8"), count=1
+        )
+        if not count:
+            raise InvalidArgument(f"{file} has no line [{name}]: write revoked = {_moment(now)} into its table by hand")
+        _replace(file, text)
     return now
 
 

@@ -43,7 +43,9 @@ def secure(settings: Settings) -> bool:
     with exclusive(settings.home):
         make_private(folder := settings.home / "keys")
         private, trusted, artifacts = folder / f"{_NAME}.pem", folder / "trusted", folder / "artifacts.key"
-        if not private.exists():
+        if not (trusted / f"{_NAME}.toml").exists():
+            # One that a crash has left without its public key, which nobody has used yet.
+            private.unlink(missing_ok=True)
             write_pair(_NAME, private, trusted, "all", None, {})
         if not artifacts.exists():
             new_key(artifacts)

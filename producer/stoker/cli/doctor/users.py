@@ -11,8 +11,9 @@ from .check import Check, Finding, System, fail, ok, warn
 
 # Rights within brackets are for few keys: selectors.
 _SELECTOR = re.compile(r"\([^)]*\)")
-_LETS_EVAL = {"+@all", "allcommands", "+@scripting", "+eval"}
-_FORBIDS_EVAL = {"-@all", "nocommands", "-@scripting", "-eval"}
+# What runs a script that its caller brings, or one of a library that others have loaded without a look at it.
+_OF_LUA = frozenset(("eval", "eval_ro", "function", "function|load", "function|restore", "fcall", "fcall_ro"))
+_ALLOWS_ALL, _FORBIDS_ALL = {"+@all", "allcommands", "+@scripting"}, {"-@all", "nocommands", "-@scripting"}
 _ALL_KEYS = {"~*", "allkeys"}
 _THIS_MACHINE = ("127.", "[::1]", "/")
 # How many rights a finding names of each user.
@@ -46,8 +47,16 @@ class User:
         """Whether it may run scripts of its own; an operator, who may do everything, may."""
         if "on" not in self.rules or (self.rights >= {"+@all"} and self.rights & _ALL_KEYS):
             return False
-        decisive = [rule for rule in self.rules if rule in _LETS_EVAL | _FORBIDS_EVAL]
-        return bool(decisive) and decisive[-1] in _LETS_EVAL
+        allowed: frozenset[str] = frozenset()
+        for rule in self.rules:
+            if rule in _ALLOWS_ALL | _FORBIDS_ALL:
+                allowed = _OF_LUA if rule in _ALLOWS_ALL else frozenset()
+            elif rule[0] == "+":
+                allowed |= _OF_LUA & {rule[1:].lower()}
+            elif rule[0] == "-":
+                # All of a command's subcommands go with it.
+                allowed = frozenset(each for each in allowed if each.partition("|")[0] != rule[1:] and each != rule[1:])
+        return bool(allowed)
 
     @property
     def rights(self) -> frozenset[str]:

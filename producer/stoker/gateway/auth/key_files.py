@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ...errors import InvalidArgument
-from ...security.key_files import add_table, lines_of, mark_revoked
+from ...security.key_files import add_table, alone_in, lines_of, mark_revoked
 from ...security.keys import NAME, files_of, tables_of
 from .keys import SETTING, ApiKey, KeyRole, key_of, new_key, read_keys
 
@@ -32,14 +32,15 @@ def write_key(
     if not re.fullmatch(NAME, name):
         raise InvalidArgument(f"{name!r} is no name of a key: write letters, digits, _ and -, at most 64")
     file = to if to.suffix == ".toml" else to / f"{name}.toml"
-    if file.exists() and name in tables_of(file, SETTING):
-        raise InvalidArgument(f"there is a key {name} in {file} already: choose another name, or remove that table")
     text, key_id, digest = new_key()
     key = ApiKey(key_id=key_id, name=name, digest=digest, role=role, expires=expires, **dict(limits), **dict(scopes))
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     own = [f"[{name}]", f'key_id = "{key_id}"', f'digest = "{digest}"', f'role = "{role}"']
     own += [f"{limit} = {most}" for limit, most in limits.items() if most is not None]
-    add_table(file, [*own, *lines_of(key)])
+    with alone_in(file.parent):
+        if file.exists() and name in tables_of(file, SETTING):
+            raise InvalidArgument(f"there is a key {name} in {file} already: choose another name, or remove that table")
+        add_table(file, [*own, *lines_of(key)])
     return text, key
 
 

@@ -1,11 +1,13 @@
 """Work in a process of its own: what crashes there is an error here, and what leaks is gone with it."""
 
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkProcess
 from signal import SIGKILL, Signals
 from typing import Any, Generic, TypeVar
 
@@ -13,17 +15,21 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from stoker.errors import InvalidJob, StokerError, Unavailable
-from stoker.events import read_event
+from stoker.events import Log, read_event
 from stoker.models.access import Unsafe
 from stoker.outages import DependencyUnavailable, Outage, disk_outage, is_machine_fault
 
 from ..memory import is_out_of_memory
 from ..run import Lacking, Run, Stopped, StopRequest
+from .strays import Strays
 
 T = TypeVar("T")
 _FORK = get_context("fork")
 # Between two looks whether the job is to stop.
 _LOOK_S = 0.2
+# How long a process may take to end that was told to, or that has closed its pipe.
+_END_S = 10.0
+_LOOK_AT_END_S = 0.005
 _LARGEST_ANSWER = 16 << 20
 _WORDS: TypeAdapter[tuple[str, JsonValue]] = TypeAdapter(tuple[str, JsonValue])
 
@@ -67,11 +73,12 @@ class Distrusted(Wire[T]):
 
     Attributes:
         answer: what the work gives, a pydantic model.
-        confine: limits the process before it begins; takes the descriptor of the pipe, which stays.
+        confine: limits the process before it begins; takes the descriptor of the pipe, which stays, and gives what
+            the kernel refuses, which the job's log then says.
     """
 
     answer: type[T]
-    confine: Callable[[int], object]
+    confine: Callable[[int], Sequence[str]]
 
     def send(self, pipe: Connection, what: str, value: Any) -> None:
         pipe.send_bytes(to_json((what, value)))
@@ -101,6 +108,7 @@ def apart(work: Callable[[Run], T], run: Run, wire: Wire[T] | None = None) -> T:
     """
     ours, theirs = _FORK.Pipe()
     wire = wire or Wire()
+    strays = Strays() if isinstance(wire, Distrusted) else None
     process = _FORK.Process(target=_main, args=(theirs, work, run, wire))
     process.start()
     theirs.close()
@@ -116,8 +124,8 @@ def apart(work: Callable[[Run], T], run: Run, wire: Wire[T] | None = None) -> T:
             try:
                 what, value = wire.receive(ours)
             except (EOFError, OSError):
-                process.join()
-                code = process.exitcode or 0
+                if (code := _ended_with(process)) is None:
+                    raise Crashed("closed its pipe, and went on") from None
                 raise Crashed(_end_of(code), was_killed=code == -SIGKILL) from None
             if what != "event":
                 given: T = _ended(what, value)
@@ -125,9 +133,23 @@ def apart(work: Callable[[Run], T], run: Run, wire: Wire[T] | None = None) -> T:
             run.emit(value)
     finally:
         process.kill()
-        process.join()
-        process.close()
+        # One whose file system is away may be left: not even a kill ends it, and nobody waits for it.
+        if _ended_with(process) is not None:
+            process.close()
+        if strays:
+            strays.end()
         ours.close()
+
+
+def _ended_with(process: ForkProcess) -> int | None:
+    """How a process has ended; None if it has not within 10 seconds.
+
+    `join` would wait for ever for one that has closed all its files, also with a limit: it takes that for an end.
+    """
+    deadline = time.monotonic() + _END_S
+    while (code := process.exitcode) is None and time.monotonic() < deadline:
+        time.sleep(_LOOK_AT_END_S)
+    return code
 
 
 def _end_of(code: int) -> str:
@@ -160,7 +182,8 @@ def _ended(what: str, value: Any) -> Any:
 
 def _main(pipe: Connection, work: Callable[[Run], T], run: Run, wire: Wire[T]) -> None:
     if isinstance(wire, Distrusted):
-        wire.confine(pipe.fileno())
+        for refusal in wire.confine(pipe.fileno()):
+            wire.send(pipe, "event", Log(line=f"what this opens is held less tightly here: {refusal}"))
     asked: list[StopRequest] = []
 
     def stop_requested() -> StopRequest | None:
