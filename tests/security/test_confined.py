@@ -187,8 +187,12 @@ def test_what_it_sends_is_data_and_nothing_else(
         os.write(pipes[0], len(sent).to_bytes(4) + sent)
         os._exit(0)
 
+    def note(kept: int) -> tuple[str, ...]:
+        pipes.append(kept)
+        return ()
+
     with pytest.raises(Crashed, match="something else"):
-        apart(work, run, Distrusted(Said, lambda kept: pipes.append(kept) or ()))
+        apart(work, run, Distrusted(Said, note))
     assert not (tmp_path / "harmed").exists()
 
 

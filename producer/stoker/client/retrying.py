@@ -56,7 +56,8 @@ def _checked(given: str, job_id: str, signatures: Signatures) -> Steps[Submitted
 
     def work(of: Spec) -> Spec:
         """Without what names jobs that may have been retried since."""
-        return with_fields(kind_of(of).with_models(of, alike), after=())
+        bare: Spec = with_fields(kind_of(of).with_models(of, alike), after=())
+        return bare
 
     with suppress(InvalidJob):
         if work(read_spec(text)) == work(spec):
