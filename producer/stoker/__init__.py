@@ -87,12 +87,15 @@ if TYPE_CHECKING:
     from .client.async_job import AsyncJob
     from .client.blocking import Client
     from .client.candidates import Candidates
+    from .client.fleets import FleetStatus
     from .client.job import Job
     from .client.stored import AsyncStoredFile, StoredFile
     from .events import Event, JobState
+    from .fleet.bounds import Bounds
     from .foresight.eta import Eta, When
     from .functions.job import job
     from .ledger.alarms import Alarm
+    from .ledger.dead_jobs import PastAttempt
     from .ledger.guards import Guarded
     from .ledger.sampling import Feedback
     from .ledger.uploads import Upload
@@ -122,12 +125,14 @@ _LAZY = {
     "AsyncStoredFile": "client.stored",
     "AuditEntry": "security.audit",
     "AuditReport": "security.audit.verifying",
+    "Bounds": "fleet.bounds",
     "Candidates": "client.candidates",
     "Client": "client.blocking",
     "Delivery": "webhooks.webhook",
     "Eta": "foresight.eta",
     "Event": "events",
     "Feedback": "ledger.sampling",
+    "FleetStatus": "client.fleets",
     "Guard": "models.guard",
     "Guarded": "ledger.guards",
     "Job": "client.job",
@@ -137,6 +142,7 @@ _LAZY = {
     "Matching": "client.many",
     "ModelChange": "ledger.model_log",
     "NewWebhook": "webhooks.webhook",
+    "PastAttempt": "ledger.dead_jobs",
     "Paused": "ledger.pauses",
     "Prediction": "models.prediction",
     "Removal": "models.retention",
@@ -167,6 +173,7 @@ __all__ = [
     "AuditEntry",
     "AuditReport",
     "Augment",
+    "Bounds",
     "Builder",
     "Candidates",
     "Checkpoints",
@@ -192,6 +199,7 @@ __all__ = [
     "Export",
     "ExportResult",
     "Feedback",
+    "FleetStatus",
     "Float",
     "Forecast",
     "Guard",
@@ -229,6 +237,7 @@ __all__ = [
     "OptimizeResult",
     "Optimizer",
     "Output",
+    "PastAttempt",
     "Paused",
     "Plateau",
     "Prediction",

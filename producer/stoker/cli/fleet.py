@@ -2,63 +2,25 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel
 from rich.console import Group, RenderableType
 from rich.live import Live
 
+from ..client.blocking import Client
+from ..client.fleets import Environment, FleetStatus
 from ..errors import InvalidJob
-from ..fleet.bounds import Bounds, Decision
-from ..fleet.topology import DEVICES, WorkDevice, queues_of
-from ..kinds.needs import modules_in
-from ..ledger import autoscaling, monitoring, presence
-from ..local import redis_url_of
-from ..redis.connection import Connection
-from ..settings import Settings
+from ..fleet.bounds import Bounds
+from ..fleet.topology import DEVICES, WorkDevice
 from ..terminal.amounts import ago, duration
 from .output import AsJson, Styled, console, draw, line, print_json, say
 from .table import Table
 
 _EVERY_S = 1.0
-_SHOWN = 5
 
 fleet = typer.Typer(name="fleet", help="See how fleets are scaled and why, and set their bounds.", no_args_is_help=True)
-
-
-class QueueStatus(BaseModel):
-    """A queue's QUEUED jobs, and how long the oldest has waited."""
-
-    queue: str
-    jobs: int
-    oldest_s: float
-
-
-class Environment(BaseModel):
-    """What some workers have in common: what they offer to jobs, and the versions of packages."""
-
-    workers: list[str]
-    labels: dict[str, str]
-    functions: list[str]
-    custom_objects: list[str]
-    packages: dict[str, str]
-
-
-class FleetStatus(BaseModel):
-    """One fleet: its workers, queues, bounds set by hand, and the newest decisions, the current one first."""
-
-    device: WorkDevice
-    workers: int
-    slots: int
-    busy: int
-    offered: int
-    queues: list[QueueStatus]
-    environments: list[Environment]
-    bounds: Bounds | None
-    decisions: list[Decision]
 
 
 @fleet.command()
@@ -67,20 +29,19 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show queues, oldest wait, slots and what the autoscaler decided, and why."""
-    settings = Settings()
-    with closing(Connection.open(settings, redis_url_of(settings))) as connection:
+    with Client() as client:
         if as_json:
-            print_json(_statuses(connection))
+            print_json(client.fleets())
             while follow:
                 time.sleep(_EVERY_S)
-                print_json(_statuses(connection))
+                print_json(client.fleets())
         elif follow:
-            with Live(_shown(_statuses(connection)), console=console(), auto_refresh=False) as live:
+            with Live(_shown(client.fleets()), console=console(), auto_refresh=False) as live:
                 while True:
                     time.sleep(_EVERY_S)
-                    live.update(_shown(_statuses(connection)), refresh=True)
+                    live.update(_shown(client.fleets()), refresh=True)
         else:
-            draw(_shown(_statuses(connection)))
+            draw(_shown(client.fleets()))
 
 
 @fleet.command()
@@ -97,15 +58,13 @@ def scale(
     What is set here beats the settings file until then, and takes effect within seconds. It needs a controller.
     """
     wanted = dict(_bounds(text, target_wait, cooldown) for text in ranges)
-    settings = Settings()
-    with closing(Connection.open(settings, redis_url_of(settings))) as connection:
+    with Client() as client:
         for device, new in wanted.items():
-            connection.run(autoscaling.clear_bounds(device) if new is None else autoscaling.set_bounds(device, new))
-        current = {device: connection.run(autoscaling.bounds(device)) for device in wanted}
+            client.scale(device, new)
     if as_json:
-        print_json({device: new.model_dump(exclude_none=True) if new else None for device, new in current.items()})
+        print_json({device: new.model_dump(exclude_none=True) if new else None for device, new in wanted.items()})
         return
-    for device, bounds in current.items():
+    for device, bounds in wanted.items():
         say((device, "bold"), f": {_as_text(bounds)}")
 
 
@@ -125,51 +84,6 @@ def _bounds(text: str, target_wait_s: float | None, cooldown_s: float | None) ->
     )
 
 
-def _statuses(connection: Connection) -> list[FleetStatus]:
-    """All fleets that have workers, jobs, bounds or decisions."""
-    health, workers = connection.run(monitoring.health()), connection.run(presence.workers())
-    return list(_present(connection, health, workers))
-
-
-def _present(
-    connection: Connection, health: monitoring.Health, workers: list[presence.Worker]
-) -> Iterator[FleetStatus]:
-    for device in DEVICES:
-        ours = [worker for worker in workers if worker.device == device]
-        status = FleetStatus(
-            device=device,
-            workers=len(ours),
-            slots=sum(worker.slots for worker in ours),
-            busy=sum(worker.busy for worker in ours),
-            offered=sum(worker.most_slots for worker in ours),
-            queues=[
-                QueueStatus(queue=queue.queue, jobs=queue.jobs, oldest_s=queue.oldest_s)
-                for queue in health.queues
-                if queue.queue in queues_of(device)
-            ],
-            environments=_environments(ours),
-            bounds=connection.run(autoscaling.bounds(device)),
-            decisions=connection.run(autoscaling.decisions(device, _SHOWN)),
-        )
-        if ours or status.decisions or status.bounds or any(queue.jobs for queue in status.queues):
-            yield status
-
-
-def _environments(workers: Iterable[presence.Worker]) -> list[Environment]:
-    """What the workers have, once for all that have the same."""
-    alike: dict[str, Environment] = {}
-    for worker in workers:
-        environment = Environment(
-            workers=[],
-            labels=worker.labels,
-            functions=list(worker.functions),
-            custom_objects=list(modules_in(worker.offers)),
-            packages=worker.packages,
-        )
-        alike.setdefault(environment.model_dump_json(), environment).workers.append(worker.name)
-    return list(alike.values())
-
-
 def _described(environment: Environment) -> str:
     parts = {
         "labels": [f"{name}={value}" for name, value in environment.labels.items()],
@@ -180,7 +94,7 @@ def _described(environment: Environment) -> str:
     return "; ".join(f"{name} {', '.join(values)}" for name, values in parts.items() if values) or "nothing special"
 
 
-def _shown(fleets: list[FleetStatus]) -> Group:
+def _shown(fleets: Sequence[FleetStatus]) -> Group:
     if not fleets:
         return Group("no fleets: no worker runs, and nothing is queued")
     rows: list[list[Styled]] = [

@@ -28,6 +28,7 @@ from .explaining import AsyncExplainCalls
 from .exporting import AsyncExportCalls
 from .feedback import AsyncFeedbackCalls
 from .files import AsyncFileCalls
+from .fleets import AsyncFleetCalls
 from .foreseeing import AsyncForesightCalls
 from .guarding import AsyncGuardCalls
 from .listening import AsyncListener
@@ -53,6 +54,7 @@ class AsyncClient(
     AsyncExportCalls,
     AsyncFeedbackCalls,
     AsyncFileCalls,
+    AsyncFleetCalls,
     AsyncForesightCalls,
     AsyncGuardCalls,
     AsyncModelKeepingCalls,

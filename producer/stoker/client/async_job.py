@@ -8,7 +8,8 @@ from ..events import Event, Finished, JobState
 from ..foresight.eta import Eta
 from ..kinds import Spec
 from ..kinds.base import R_co
-from ..ledger import pauses, records, waits
+from ..ledger import dead_jobs, pauses, records, waits
+from ..ledger.dead_jobs import PastAttempt
 from ..ledger.logs import kept
 from ..redis.connection import AsyncConnection
 from ..redis.scopes import PerLoop
@@ -18,6 +19,7 @@ from . import arguments
 from .calls import AsyncCalls
 from .following import Deadline, Follower, Pause, check_end, final_state
 from .foreseeing import etas_of
+from .history import so_far
 from .job_files import AsyncJobFile, artifacts_of
 from .listening import AsyncListener
 from .logs import LogFile, Printed, lines_of, printed
@@ -60,6 +62,22 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
     def events(self, after: str | None = None) -> AsyncIterator[Event]:
         """See `Job.events`."""
         return self._events(arguments.event_id(after), self._deadline(None))
+
+    async def events_so_far(self, after: str | None = None) -> list[Event]:
+        """See `Job.events_so_far`."""
+        return await self._drive(so_far(self.id, arguments.event_id(after)))
+
+    async def attempts(self) -> list[PastAttempt]:
+        """See `Job.attempts`."""
+        return await self._run(dead_jobs.history(self.id))
+
+    async def requeue(self) -> None:
+        """See `Job.requeue`."""
+        await self._run(dead_jobs.requeue(self.id))
+
+    async def drop(self) -> None:
+        """See `Job.drop`."""
+        await self._run(dead_jobs.drop(self.id))
 
     async def wait(self, timeout: float | None = None) -> JobState:
         """See `Job.wait`."""

@@ -27,6 +27,7 @@ from .explaining import ExplainCalls
 from .exporting import ExportCalls
 from .feedback import FeedbackCalls
 from .files import FileCalls
+from .fleets import FleetCalls
 from .foreseeing import ForesightCalls
 from .guarding import GuardCalls
 from .job import Job
@@ -53,6 +54,7 @@ class Client(
     ExportCalls,
     FeedbackCalls,
     FileCalls,
+    FleetCalls,
     ForesightCalls,
     GuardCalls,
     ModelKeepingCalls,

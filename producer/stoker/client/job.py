@@ -8,7 +8,8 @@ from ..events import Event, Finished, JobState
 from ..foresight.eta import Eta
 from ..kinds import Spec
 from ..kinds.base import R_co
-from ..ledger import pauses, records, waits
+from ..ledger import dead_jobs, pauses, records, waits
+from ..ledger.dead_jobs import PastAttempt
 from ..ledger.logs import kept
 from ..redis.connection import Connection
 from ..redis.scopes import PerProcess
@@ -19,6 +20,7 @@ from .arguments import event_id, timeout_or_none
 from .calls import Calls
 from .following import Deadline, Follower, Pause, check_end, final_state
 from .foreseeing import etas_of
+from .history import so_far
 from .job_files import JobFile, artifacts_of
 from .listening import Listener
 from .logs import LogFile, Printed, lines_of, printed
@@ -77,6 +79,38 @@ class Job(Calls, Generic[R_co]):
             InvalidArgument: `after` is not an event's id.
         """
         return self._events(event_id(after), self._deadline(None))
+
+    def events_so_far(self, after: str | None = None) -> list[Event]:
+        """The events that `events` would give at once: those until now.
+
+        Raises:
+            JobNotFound: no job has this id.
+            InvalidArgument: `after` is not an event's id.
+        """
+        return self._drive(so_far(self.id, event_id(after)))
+
+    def attempts(self) -> list[PastAttempt]:
+        """The attempts that have ended, the first one first: who made them, when, how each ended, and why."""
+        return self._run(dead_jobs.history(self.id))
+
+    def requeue(self) -> None:
+        """Give the job, which was given up, its `max_attempts` once more, from its last checkpoint.
+
+        Raises:
+            JobNotFound: no job has this id.
+            InvalidJob: it is not DEAD.
+            Unavailable: another job with its singleton key has not ended.
+        """
+        self._run(dead_jobs.requeue(self.id))
+
+    def drop(self) -> None:
+        """Forget the job, which was given up, with its events and its checkpoints.
+
+        Raises:
+            JobNotFound: no job has this id.
+            InvalidJob: it is not DEAD.
+        """
+        self._run(dead_jobs.drop(self.id))
 
     def wait(self, timeout: float | None = None) -> JobState:
         """Wait for the end; gives the final state, which may be one that only a newer version knows.

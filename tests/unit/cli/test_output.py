@@ -21,10 +21,10 @@ import stoker_workers.demo
 from stoker import JobState
 from stoker.cli import dead, fleet, jobs
 from stoker.cli.dead import DeadJob
-from stoker.cli.fleet import FleetStatus
 from stoker.cli.live import follow, show_result
 from stoker.cli.output import console, draw, metrics_text, print_json, say, say_block, say_error
 from stoker.cli.table import Table
+from stoker.client.fleets import FleetStatus
 from stoker.events import Finished, Log, Progress
 from stoker.fleet.bounds import Decision
 from stoker.kinds import DeployResult, DescribeResult
