@@ -145,33 +145,7 @@ def _show_removal(removal: Removal, done: str) -> None:
 
 
 def _row(change: ModelChange) -> list[Styled]:
-    return [ago(change.at), _words(change), change.by]
-
-
-def _words(change: ModelChange) -> str:
-    if change.alias is not None:
-        to = "taken away" if change.to is None else f"{'back ' if change.back else ''}to {change.to}"
-        return f"{change.alias}: {to}" + (f", from {change.before}" if change.before is not None else "")
-    if change.removed is not None:
-        return f"version {change.removed} removed" + (" by retention" if change.why == "retention" else "")
-    if change.routed is not None:
-        return _words_of_route(change)
-    if change.asked is not None:
-        return f"deployment of {change.asked} {change.how}" + (f": {change.why}" if change.why else "")
-    if change.noted is not None:
-        return f"version {change.noted} noted"
-    return f"renamed from {change.renamed}" if change.renamed else "all of it removed"
-
-
-def _words_of_route(change: ModelChange) -> str:
-    share = "a shadow" if change.shadow else f"{change.share or 0:.0%} of the requests"
-    match change.how:
-        case "opened" | "moved":
-            return f"{change.routed}: {share} to {change.to}, the others to {change.before}"
-        case "promoted":
-            return f"{change.routed}: {change.to} is promoted: {change.why}"
-        case _:
-            return f"{change.routed}: all requests back to {change.before}: {change.why}"
+    return [ago(change.at), change.words(), change.by]
 
 
 def _listed(refs: list[str] | tuple[str, ...]) -> str:

@@ -48,6 +48,31 @@ class ModelChange(BaseModel):
     share: float | None = None
     shadow: bool = False
 
+    def words(self) -> str:
+        """What has changed, in a few words."""
+        if self.alias is not None:
+            to = "taken away" if self.to is None else f"{'back ' if self.back else ''}to {self.to}"
+            return f"{self.alias}: {to}" + (f", from {self.before}" if self.before is not None else "")
+        if self.removed is not None:
+            return f"version {self.removed} removed" + (" by retention" if self.why == "retention" else "")
+        if self.routed is not None:
+            return self._words_of_route()
+        if self.asked is not None:
+            return f"deployment of {self.asked} {self.how}" + (f": {self.why}" if self.why else "")
+        if self.noted is not None:
+            return f"version {self.noted} noted"
+        return f"renamed from {self.renamed}" if self.renamed else "all of it removed"
+
+    def _words_of_route(self) -> str:
+        share = "a shadow" if self.shadow else f"{self.share or 0:.0%} of the requests"
+        match self.how:
+            case "opened" | "moved":
+                return f"{self.routed}: {share} to {self.to}, the others to {self.before}"
+            case "promoted":
+                return f"{self.routed}: {self.to} is promoted: {self.why}"
+            case _:
+                return f"{self.routed}: all requests back to {self.before}: {self.why}"
+
 
 def changes(name: str, limit: int = _MOST_LISTED) -> Call[list[ModelChange]]:
     """How a model has changed, the newest change first; those of one that is gone are kept for a while."""
