@@ -90,10 +90,12 @@ class Gateway:
 
 
 @contextmanager
-def running_gateway(settings: Settings, eventually: Eventually, keys: Keys | None = None) -> Iterator[Gateway]:
-    """A gateway with these settings and keys, on a port of its own."""
+def running_gateway(
+    settings: Settings, eventually: Eventually, keys: Keys | None = None, *, port: int | None = None
+) -> Iterator[Gateway]:
+    """A gateway with these settings and keys, on a port of its own unless one is given."""
     keys = keys or keys_of_all_roles()
-    own = settings.model_copy(update={"gateway_port": free_port()})
+    own = settings.model_copy(update={"gateway_port": port or free_port()})
     server = server_of(own, keys.ring)
     thread = threading.Thread(target=server.run, name="gateway")
     thread.start()

@@ -76,16 +76,20 @@ def run(
         return
     if any(importlib.util.find_spec(package) is None for package in ("fastapi", "uvicorn", "httptools", "uvloop")):
         raise Unavailable("the gateway is not installed here: pip install 'stoker[gateway]'")
+    from ..gateway.auth.sessions import LoginLink
     from ..gateway.serve import keys_of, log_quietly, server_of
 
     given = {"gateway_host": host, "gateway_port": port}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     ring, made = keys_of(settings)
     log_quietly()
-    say(f"listens on http://{settings.gateway_host}:{settings.gateway_port}")
-    if made:
-        say("its only key, for this run: ", (made, "bold"))
-    server_of(settings, ring).run()
+    address = f"http://{settings.gateway_host}:{settings.gateway_port}"
+    say(f"listens on {address}")
+    link = LoginLink(made.key) if made else None
+    if made and link:
+        say("its only key, for this run: ", (made.text, "bold"))
+        say("its console, for whoever opens this first: ", (f"{address}{link.path}", "bold"))
+    server_of(settings, ring, link).run()
 
 
 @gateway.command("new-key")

@@ -19,6 +19,10 @@ from ..version import VERSION
 from . import health, openapi
 from .auth.admission import KEY, Gate
 from .auth.keys import KeyRing
+from .console.app import PUBLIC as CONSOLE_PUBLIC
+from .console.app import TABLES as CONSOLE
+from .console.entering import refused
+from .console.page import ROOT
 from .door import Door, Rules
 from .files import made, uploads
 from .fleet import routes as fleet
@@ -46,6 +50,7 @@ _TABLES = (
     uploads.ROUTES,
     made.ROUTES,
     webhooks.ROUTES,
+    *CONSOLE,
 )
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
@@ -79,7 +84,7 @@ def make_app(settings: Settings, keys: KeyRing) -> tuple[Door, State]:
         lifespan=running,
         redirect_slashes=False,
         separate_input_output_schemas=False,
-        routes=[*health.ROUTES],
+        routes=[*health.ROUTES, *CONSOLE_PUBLIC],
     )
     app.state.gateway = state
     for table in _TABLES:
@@ -113,19 +118,22 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     """What is routed nowhere is told to those who may come in, and to nobody else."""
     assert isinstance(error, HTTPException)
     if isinstance(error, Problem):
-        return error.response()
+        return _shown(request, error)
     try:
         if KEY not in request.scope:
             state_of(request).gate.identify(request.scope)
     except Problem as problem:
-        return problem.response()
+        return _shown(request, problem)
+    return _shown(request, _unrouted(request, error))
+
+
+def _unrouted(request: Request, error: HTTPException) -> Problem:
     if error.status_code == 404:
-        return Problem(404, "NotFound", "there is nothing here: GET /v1/openapi.json lists what there is").response()
+        return Problem(404, "NotFound", "there is nothing here: GET /v1/openapi.json lists what there is")
     if error.status_code == 405:
         allowed = ", ".join(sorted(_methods(request)))
-        headers = {"Allow": allowed}
-        return Problem(405, "MethodNotAllowed", f"this takes {allowed}", headers=headers).response()
-    return Problem(error.status_code, "Refused", str(error.detail), headers=error.headers).response()
+        return Problem(405, "MethodNotAllowed", f"this takes {allowed}", headers={"Allow": allowed})
+    return Problem(error.status_code, "Refused", str(error.detail), headers=error.headers)
 
 
 def _methods(request: Request) -> set[str]:
@@ -137,12 +145,12 @@ def _methods(request: Request) -> set[str]:
     return methods | {"HEAD"} if "GET" in methods else methods
 
 
-async def _answer_error(_request: Request, error: Exception) -> Response:
+async def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StokerError)
-    return of_error(error).response()
+    return _shown(request, of_error(error))
 
 
-async def _answer_invalid(_request: Request, error: Exception) -> Response:
+async def _answer_invalid(request: Request, error: Exception) -> Response:
     """A parameter or a field that is wrong, in one sentence."""
     assert isinstance(error, RequestValidationError)
     first, *more = error.errors()
@@ -150,9 +158,15 @@ async def _answer_invalid(_request: Request, error: Exception) -> Response:
     others = f" (and {len(more)} more)" if more else ""
     status = 422 if first["loc"][0] == "body" else 400
     code = "InvalidBody" if status == 422 else "InvalidArgument"
-    return Problem(status, code, f"{where[:100]}: {first['msg'][:500]}{others}").response()
+    return _shown(request, Problem(status, code, f"{where[:100]}: {first['msg'][:500]}{others}"))
 
 
-async def _answer_failure(_request: Request, _error: Exception) -> Response:
+async def _answer_failure(request: Request, _error: Exception) -> Response:
     """What nobody foresaw: the server logs it, and the caller is told that it is not theirs."""
-    return Problem(500, "InternalError", "the gateway failed at this: its log says why").response()
+    return _shown(request, Problem(500, "InternalError", "the gateway failed at this: its log says why"))
+
+
+def _shown(request: Request, problem: Problem) -> Response:
+    """A problem as programs read it, or as a page where a browser asks for one."""
+    is_page = request.url.path.startswith(ROOT) and "text/html" in request.headers.get("accept", "")
+    return refused(request, problem) if is_page else problem.response()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from ..terminal.printable import printable
-from .auth.admission import KEY, RATES, Scope
+from .auth.admission import KEY, RATES, SAFE, Scope
 from .auth.rates import headers_of
 from .problems import Problem
 from .refusals import Refusals
@@ -33,7 +33,6 @@ MOST_HEAD_BYTES = 32 * 1024
 MOST_PATH_BYTES = 8 * 1024
 # For want of a key, of its role, of a page that may call, of a name of this host.
 _NOT_LET_IN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST)
-_SAFE = ("GET", "HEAD", "OPTIONS")
 _ALWAYS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
@@ -143,7 +142,7 @@ class Door:
             raise Problem(
                 421, "UnknownHost", f"this gateway is not {printable(host)[:100]!r}: name it in STOKER_GATEWAY_HOSTS"
             )
-        if origin and scope["method"] not in _SAFE and origin not in rules.origins and not _is_same(origin, host):
+        if origin and scope["method"] not in SAFE and origin not in rules.origins and not _is_same(origin, host):
             raise Problem(
                 403,
                 "ForeignOrigin",

@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+from dataclasses import dataclass
 from types import FrameType
 
 import uvicorn
@@ -10,6 +11,7 @@ from ..errors import InvalidSettings
 from ..settings import Settings
 from .app import make_app
 from .auth.keys import ApiKey, KeyRing, new_key
+from .auth.sessions import LoginLink
 from .door import ANYBODY
 from .protocol import HeadBoundProtocol
 from .state import State
@@ -33,9 +35,22 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def server_of(settings: Settings, keys: KeyRing) -> Server:
-    """A gateway with these settings, about to listen."""
+@dataclass(frozen=True)
+class MadeKey:
+    """A key that a gateway has made for itself, with its text."""
+
+    key: ApiKey
+    text: str
+
+
+def server_of(settings: Settings, keys: KeyRing, link: LoginLink | None = None) -> Server:
+    """A gateway with these settings, about to listen.
+
+    Args:
+        link: lets whoever started it in to the console, once.
+    """
     app, state = make_app(settings, keys)
+    state.login_link = link
 
     class Protocol(HeadBoundProtocol):
         most_connections = settings.gateway_connections
@@ -60,8 +75,8 @@ def server_of(settings: Settings, keys: KeyRing) -> Server:
     return Server(config, state)
 
 
-def keys_of(settings: Settings) -> tuple[KeyRing, str | None]:
-    """The keys that come in; without any, one for this run, and its text.
+def keys_of(settings: Settings) -> tuple[KeyRing, MadeKey | None]:
+    """The keys that come in; without any, one for this run, which is given as well.
 
     Raises:
         InvalidSettings: the keys cannot be read; or others than this machine could come in, and there are no keys, or
@@ -82,7 +97,7 @@ def keys_of(settings: Settings) -> tuple[KeyRing, str | None]:
         )
     text, key_id, digest = new_key()
     key = ApiKey(key_id=key_id, name="this-run", digest=digest, role="operator", approves=("*",))
-    return KeyRing({key_id: key}), text
+    return KeyRing({key_id: key}), MadeKey(key, text)
 
 
 def _is_loopback(host: str) -> bool:

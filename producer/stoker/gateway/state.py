@@ -7,6 +7,7 @@ from ..client.noting import NotingClient
 from ..models.access import Access
 from ..settings import Settings
 from .auth.admission import Gate
+from .auth.sessions import LoginLink
 from .oip.bodies import Room
 from .probe import Probe
 from .refusals import Refusal, Refusals
@@ -23,6 +24,7 @@ class State:
         gate: admits requests.
         client: on which everything stands.
         access: the local files that submits may be checked against.
+        login_link: lets in whoever started this gateway, once; None if they have a key.
         ending: whether the gateway takes no more work.
         room: for the bodies of all requests that are in hand.
         refusals: what was refused, for the audit.
@@ -33,6 +35,7 @@ class State:
     gate: Gate
     client: NotingClient
     access: Access
+    login_link: LoginLink | None = None
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     room: Room = field(init=False)
     refusals: Refusals = field(init=False)

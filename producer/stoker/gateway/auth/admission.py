@@ -1,16 +1,19 @@
 """Who comes in: one question for every route, asked before anything of a request is read."""
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
 from ..problems import Problem
 from .keys import ApiKey, KeyRing, Need, is_valid
 from .rates import Rate, Rates
+from .sessions import cookie_in, key_of
 
 Scope = MutableMapping[str, Any]
 """A request, as ASGI has it."""
 
+SAFE = ("GET", "HEAD", "OPTIONS")
+"""Methods that change nothing."""
 KEY, RATES = "stoker.key", "stoker.rates"
 _BEARER = b"bearer "
 _SHOW = "show an API key as `Authorization: Bearer stk_…`"
@@ -24,7 +27,7 @@ class Gate:
     """
 
     def __init__(self, keys: KeyRing, rates: Rates | None = None) -> None:
-        self._keys = keys
+        self.keys = keys
         self._rates = rates or Rates()
         self._streams: dict[str, int] = {}
 
@@ -51,14 +54,32 @@ class Gate:
         """The key of a request; raises what `admit` does without one."""
         shown = [value for name, value in scope["headers"] if name == b"authorization"]
         if not shown:
-            raise _unknown(_SHOW)
+            return self._identify_session(scope)
         if len(shown) > 1 or shown[0][:7].lower() != _BEARER:
             raise _unknown(f"there is another Authorization than one API key: {_SHOW}")
-        key = self._keys.key(shown[0][7:].strip())
+        key = self.keys.key(shown[0][7:].strip())
         if key is None:
             raise _unknown(f"no such key: {_SHOW}, all of it")
         if not is_valid(key):
             raise _unknown(f"key {key.id} ({key.name}) has expired or was revoked: ask for another")
+        scope[KEY] = key
+        return key
+
+    def _identify_session(self, scope: Scope) -> ApiKey:
+        """The key of a browser that has logged in.
+
+        A browser sends its cookie by itself, also for a page of another site: what changes something says where it
+        comes from, and is refused from anywhere else.
+        """
+        headers = dict(scope["headers"])
+        cookie = cookie_in(headers.get(b"cookie", b""))
+        if not cookie:
+            raise _unknown(_SHOW)
+        key = key_of(self.keys, cookie)
+        if key is None or not is_valid(key):
+            raise _unknown("this session has ended: log in again")
+        if scope["method"] not in SAFE and not _is_own_page(headers):
+            raise Problem(403, "ForeignOrigin", "a session changes things from this gateway's own pages alone")
         scope[KEY] = key
         return key
 
@@ -95,6 +116,14 @@ class Gate:
             yield
         finally:
             self._streams[key.id] -= 1
+
+
+def _is_own_page(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser says that a page of this very gateway sends a request."""
+    if (site := headers.get(b"sec-fetch-site")) is not None:
+        return site == b"same-origin"
+    origin, host = headers.get(b"origin", b""), headers.get(b"host", b"")
+    return bool(host) and origin.partition(b"://")[2].lower() == host.lower()
 
 
 def _unknown(why: str) -> Problem:

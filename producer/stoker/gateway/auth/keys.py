@@ -138,11 +138,19 @@ class KeyRing:
 
     def key(self, shown: bytes) -> ApiKey | None:
         """The key that a caller shows, if it is one; it may have expired."""
-        if self._path and time.monotonic() >= self._look_at:
-            self._look()
+        self._look_again()
         # "stk_", the id, "_" and the rest: nothing that follows depends on the secret but the last line.
         key = self._keys.get(shown[4:20].decode("latin-1")) if len(shown) <= _LONGEST else None
         return key if key and hmac.compare_digest(key.digest, digest_of(shown)) else None
+
+    def of_id(self, key_id: str) -> ApiKey | None:
+        """The key with an id; it may have expired."""
+        self._look_again()
+        return self._keys.get(key_id)
+
+    def _look_again(self) -> None:
+        if self._path and time.monotonic() >= self._look_at:
+            self._look()
 
     def _look(self) -> None:
         """Read the keys again, if their file has changed.

@@ -1,0 +1,1 @@
+"""The console: pages for people, made on the server, which a small script keeps up to date."""

@@ -1,0 +1,23 @@
+"""Reports of jobs, opened in the browser: pages that others have written, which can do nothing there."""
+
+from starlette.responses import Response
+
+from ..auth.scopes import visible
+from ..problems import Problem
+from ..routes import Caller, Client, needs
+from .page import console_router
+
+ROUTES = console_router()
+MOST_BYTES = 32 << 20
+# As if from a site of its own, without scripts, forms and requests.
+_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+
+@ROUTES.get("/jobs/{job_id}/files/{name}", openapi_extra=needs("read"))
+async def report(client: Client, key: Caller, job_id: str, name: str) -> Response:
+    """A report that a job has written."""
+    job, _ = await visible(key, client, job_id)
+    file = (await job.files()).get(name)
+    if file is None or not file.artifact.name.endswith(".html") or file.artifact.size > MOST_BYTES:
+        raise Problem(404, "NotFound", f"job {job_id} has no report of this name")
+    return Response(await file.read(), 200, {"Content-Security-Policy": _POLICY}, "text/html; charset=utf-8")

@@ -1,0 +1,183 @@
+"""Trying a model: a form made of what it takes, what it predicts, and what that comes from."""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ...client.aio import AsyncClient
+from ...errors import InvalidArgument, StokerError
+from ...models.manifest import ModelVersion
+from ...models.signature import TensorSpec
+from ...terminal.html import Html, tag, void
+from ..auth.keys import ApiKey
+from ..auth.scopes import require_model
+from ..routes import Caller, Client, needs
+from .answers import explained, predicted
+from .forms import area, choice, field, sent
+from .page import ROOT, console_router, may, page, section
+from .words import model_link
+
+ROUTES = console_router()
+_COLUMN = "column."
+_WHOLE = "rows"
+_PICTURE = "data:"
+_TIMEOUT_S, _EXPLAIN_S = 20.0, 25.0
+
+
+@ROUTES.get("/try/{ref}", openapi_extra=needs("predict"))
+async def form(request: Request, client: Client, key: Caller, ref: str) -> Response:
+    """The form of a model."""
+    version = await _version(client, key, ref)
+    return page(request, f"Try {ref}", _form(request, ref, version, {}))
+
+
+@ROUTES.post("/try/{ref}", openapi_extra=needs("predict"))
+async def answer(request: Request, client: Client, key: Caller, ref: str) -> Response:
+    """What a model predicts of what was filled in, and if asked, what that comes from."""
+    version, given = await _version(client, key, ref), await sent(request)
+    try:
+        rows = _rows(version, given)
+        [prediction] = (await client.predict(ref, rows, timeout=_TIMEOUT_S))[:1]
+        said = [predicted(prediction)]
+        if given.get("what") == "explain" and may(request, "submit"):
+            [explanation] = (await client.explain(prediction.model or ref, rows, timeout=_EXPLAIN_S))[:1]
+            said.append(explained(explanation))
+    except StokerError as error:
+        said = [tag("p", error.message, class_="alert", role="alert")]
+    return page(request, f"Try {ref}", *said, _form(request, ref, version, given))
+
+
+async def _version(client: AsyncClient, key: ApiKey, ref: str) -> ModelVersion:
+    require_model(key, ref)
+    return await client.model(ref)
+
+
+def _form(request: Request, ref: str, version: ModelVersion, given: Mapping[str, str]) -> Html:
+    buttons = [tag("button", "Predict", class_="first", name="what", value="predict")]
+    if may(request, "submit"):
+        buttons.append(tag("button", "Predict and explain", name="what", value="explain"))
+    fields = list(_fields(version, given))
+    about = tag("p", model_link(version.ref), f" predicts {_target(version)}. What is left empty is missing.")
+    acts = tag("p", *buttons, class_="acts")
+    return section("A row", about, tag("form", *fields, acts, method="post", action=f"{ROOT}/try/{ref}"))
+
+
+def _target(version: ModelVersion) -> str:
+    return ", ".join(version.signature.target_columns) or version.signature.task
+
+
+def _fields(version: ModelVersion, given: Mapping[str, str]) -> Iterator[Html]:
+    """A field for each column; where rows are arrays or windows of a table, one for the whole row."""
+    if not _has_columns(version):
+        yield area("The row", _WHOLE, given.get(_WHOLE) or _example(version), rows=6, hint=_hint(version))
+        return
+    for spec in version.signature.inputs:
+        for column in spec.columns or (spec.name,):
+            yield _field(spec, column, given.get(_COLUMN + column, ""))
+
+
+def _field(spec: TensorSpec, column: str, value: str) -> Html:
+    name = _COLUMN + column
+    match spec.kind:
+        case "boolean":
+            return choice(column, name, [("", "missing"), ("true", "yes"), ("false", "no")], value)
+        case "time":
+            return field(column, name, value, type_="datetime-local", step="1", hint="UTC")
+        case "text":
+            return area(column, name, value, rows=3)
+        case "image":
+            drop = void("input", type="file", accept="image/*", data_into=name)
+            return tag("label", tag("span", column), drop, void("input", type="hidden", name=name, value=""))
+        case "number":
+            known = spec.limits.get(column)
+            hint = f"from {known[0]:.4g} to {known[1]:.4g}" if known else _range(spec)
+            return field(column, name, value, inputmode="decimal", hint=hint)
+        case "vector" | "tokens" | "tags" | "sequence":
+            return area(column, name, value, rows=2, hint="JSON, such as [1, 2, 3]")
+        case _:
+            return field(column, name, value)
+
+
+def _range(spec: TensorSpec) -> str:
+    is_known = spec.low is not None and spec.high is not None and len(spec.columns) <= 1
+    return f"in training {spec.low:.4g} to {spec.high:.4g}" if is_known else ""
+
+
+def _has_columns(version: ModelVersion) -> bool:
+    first, *more = version.signature.inputs
+    return version.signature.forecast is None and bool(more or first.columns or first.kind is not None)
+
+
+def _hint(version: ModelVersion) -> str:
+    forecast = version.signature.forecast
+    if forecast:
+        return (
+            f"JSON: the newest {forecast.window} rows of the table, each an object with {', '.join(forecast.columns)}"
+        )
+    [spec] = version.signature.inputs
+    return f"JSON: {' × '.join('any' if size is None else str(size) for size in spec.shape)} numbers"
+
+
+def _example(version: ModelVersion) -> str:
+    if version.signature.forecast or None in version.signature.inputs[0].shape:
+        return ""
+    return json.dumps(np.zeros([size or 1 for size in version.signature.inputs[0].shape]).tolist())
+
+
+def _rows(version: ModelVersion, given: Mapping[str, str]) -> Any:
+    """What was filled in, as `predict` takes it.
+
+    Raises:
+        InvalidArgument: it cannot be read.
+    """
+    if not _has_columns(version):
+        whole = _json(_WHOLE, given.get(_WHOLE, ""))
+        return whole if version.signature.forecast else [whole]
+    row = {}
+    for spec in version.signature.inputs:
+        for column in spec.columns or (spec.name,):
+            row[column] = _value(spec, column, given.get(_COLUMN + column, ""))
+    return row
+
+
+def _value(spec: TensorSpec, column: str, text: str) -> object:
+    if not text:
+        return None
+    match spec.kind:
+        case "number":
+            try:
+                return float(text.replace(",", "."))
+            except ValueError:
+                raise InvalidArgument(f"{column} is a number, got {text[:100]!r}") from None
+        case "boolean":
+            return text == "true"
+        case "image":
+            return _picture(column, text)
+        case "vector" | "tokens" | "tags" | "sequence":
+            return _json(column, text)
+        case _:
+            return text
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidArgument(f"{name} is JSON: {error}") from None
+
+
+def _picture(column: str, text: str) -> bytes:
+    """The bytes of a picture, which the script has put into the form as a data URL."""
+    _, comma, coded = text.partition(",")
+    try:
+        if not (text.startswith(_PICTURE) and comma):
+            raise binascii.Error
+        return base64.b64decode(coded, validate=True)
+    except binascii.Error:
+        raise InvalidArgument(f"{column} is a picture: choose its file") from None

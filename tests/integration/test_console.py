@@ -1,0 +1,178 @@
+"""The console over HTTP, as programs and pages of other sites call it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import stoker
+from stoker.gateway.auth.sessions import COOKIE, cookie_of
+from stoker.gateway.console.page import ROOT
+from stoker.settings import Settings
+
+from ..conftest import Eventually
+from .gateways import Answer, Gateway, keys_of_all_roles, running_gateway
+
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_PAGE = {"Accept": "text/html"}
+
+
+@pytest.fixture
+def gateway(redis_url: str, eventually: Eventually) -> Iterator[Gateway]:
+    keys = keys_of_all_roles()
+    keys.add("research", role="operator", tenants=("research",))
+    with running_gateway(Settings(redis_url=redis_url), eventually, keys) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[stoker.Client]:
+    with stoker.Client(redis_url) as client:
+        yield client
+
+
+def by_session(gateway: Gateway, method: str, path: str, body: bytes = b"", /, **headers: str) -> Answer:
+    """A call by the session of an operator."""
+    key = next(key for key in gateway.keys.known.values() if key.name == "operator")
+    sent = {"Cookie": f"{COOKIE}={cookie_of(key)}", **_PAGE, **(_FORM if method == "POST" else {})}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return gateway.call(method, path, body or None, key=None, headers=sent)
+
+
+def test_a_key_becomes_a_session_that_scripts_and_other_sites_cannot_have(gateway: Gateway) -> None:
+    text = gateway.keys.texts["operator"]
+    entered = gateway.call("POST", f"{ROOT}/login", f"key={text}&next=/console/jobs".encode(), key=None, headers=_FORM)
+    assert (entered.status, entered.headers["location"]) == (303, f"{ROOT}/jobs")
+    cookie = entered.headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
+    assert "Secure" not in cookie
+    assert text not in cookie
+    safely = {**_FORM, "Origin": "https://stoker.example.org", "Host": f"127.0.0.1:{gateway.port}"}
+    assert gateway.call("POST", f"{ROOT}/login", f"key={text}".encode(), key=None, headers=safely).status == 403
+    for elsewhere in ("https://evil.example", "//evil.example", "/v1/jobs", "/console.evil", "\\\\evil"):
+        sent = f"key={text}&next={elsewhere}".encode()
+        assert gateway.call("POST", f"{ROOT}/login", sent, key=None, headers=_FORM).headers["location"] == ROOT
+
+
+def test_behind_tls_the_session_stays_there(gateway: Gateway, redis_url: str, eventually: Eventually) -> None:
+    origin = "https://stoker.example.org"
+    settings = Settings(redis_url=redis_url, gateway_hosts=("stoker.example.org",), gateway_origins=(origin,))
+    with running_gateway(settings, eventually) as public:
+        sent = f"key={public.keys.texts['viewer']}".encode()
+        headers = {**_FORM, "Origin": origin, "Host": "stoker.example.org"}
+        cookie = public.call("POST", f"{ROOT}/login", sent, key=None, headers=headers).headers["set-cookie"]
+    assert "Secure" in cookie.split("; ")
+
+
+@pytest.mark.parametrize("name", ["expired", "revoked"])
+def test_a_session_ends_with_its_key(gateway: Gateway, name: str) -> None:
+    ended = next(key for key in gateway.keys.known.values() if key.name == name)
+    headers = {"Cookie": f"{COOKIE}={cookie_of(ended)}"}
+    assert gateway.call("GET", f"{ROOT}/jobs", key=None, headers=headers).status == 401
+    shown = gateway.call("GET", f"{ROOT}/jobs?kind=train", key=None, headers=headers | _PAGE)
+    assert (shown.status, shown.headers["location"]) == (303, f"{ROOT}/login?next=%2Fconsole%2Fjobs%3Fkind%3Dtrain")
+    assert (
+        gateway.call(
+            "POST", f"{ROOT}/login", b"key=" + gateway.keys.texts[name].encode(), key=None, headers=_FORM
+        ).status
+        == 401
+    )
+
+
+def test_a_page_of_another_site_changes_nothing(gateway: Gateway, client: stoker.Client) -> None:
+    job = client.submit(stoker.Describe(data="sample://iris"))
+    own = f"http://127.0.0.1:{gateway.port}"
+    path = f"{ROOT}/jobs/{job.id}/cancel"
+    for headers in (
+        {},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site", "Origin": own},
+        {"Sec_Fetch_Site": "none"},
+    ):
+        assert by_session(gateway, "POST", path, **headers).status == 403, headers
+        assert by_session(gateway, "POST", "/v1/jobs/x/cancel", **headers).status == 403, headers
+    assert client.job(job.id).state == "QUEUED"
+    assert by_session(gateway, "POST", path, Sec_Fetch_Site="same-origin").status == 303
+    assert client.job(job.id).state == "CANCELLED"
+    assert by_session(gateway, "POST", path, Origin=own).status == 303
+
+
+def test_pages_let_nobody_frame_them_and_run_nothing_of_their_own(gateway: Gateway) -> None:
+    for path in (ROOT, f"{ROOT}/login", f"{ROOT}/jobs/none"):
+        policy = by_session(gateway, "GET", path).headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+
+
+def test_a_key_for_a_tenant_sees_its_jobs_alone_and_acts_on_them_one_by_one(
+    gateway: Gateway, client: stoker.Client
+) -> None:
+    ours, other = (
+        client.submit(stoker.Describe(data="sample://iris", tags={"tenant": name})) for name in ("research", "shop")
+    )
+    listed = gateway.call("GET", f"{ROOT}/jobs", key="research").body.decode()
+    assert (ours.id in listed, other.id in listed) == (True, False)
+    assert gateway.call("GET", f"{ROOT}/jobs/{other.id}", key="research").status == 404
+    assert gateway.call("POST", f"{ROOT}/jobs/{other.id}/cancel", b"", key="research", headers=_FORM).status == 404
+    assert gateway.call("GET", f"{ROOT}/jobs/act?what=cancel&state=queued", key="research").status == 403
+    assert gateway.call("POST", f"{ROOT}/jobs/{ours.id}/cancel", b"", key="research", headers=_FORM).status == 303
+    assert (ours.state, other.state) == ("CANCELLED", "QUEUED")
+
+
+def test_ten_thousand_jobs_are_a_page_and_a_link_to_the_next(gateway: Gateway, client: stoker.Client) -> None:
+    client.submit_many([stoker.Describe(data="sample://iris") for _ in range(10_000)])
+    shown = gateway.call("GET", f"{ROOT}/jobs").body.decode()
+    assert shown.count("<tr>") == 51
+    assert len(shown) < 100_000
+    older = shown.partition('">Older')[0].rpartition('href="')[2].replace("&amp;", "&")
+    following = gateway.call("GET", older).body.decode()
+    assert following.count("<tr>") == 51
+    assert "Newest" in following
+    asked = gateway.call("GET", f"{ROOT}/jobs/act?what=cancel&state=queued").body.decode()
+    assert "Cancel: 10,000 jobs" in asked
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "jobs?state=nonsense",
+        "jobs?tag=x",
+        "jobs?limit=0",
+        "jobs?before=%00",
+        "models/x",
+        "models/x/1",
+        "try/x",
+        "compare",
+        "usage?by=x",
+        "jobs/act?what=x",
+        "jobs/act?what=cancel",
+        "jobs/x/files/y",
+    ],
+)
+def test_what_is_nonsense_is_refused_in_a_page_and_in_a_problem(gateway: Gateway, path: str) -> None:
+    shown = by_session(gateway, "GET", f"{ROOT}/{path}")
+    assert 400 <= shown.status < 500
+    assert shown.headers["content-type"] == "text/html; charset=utf-8"
+    assert 'role="alert"' in shown.body.decode()
+    told = gateway.call("GET", f"{ROOT}/{path}")
+    assert (told.status, told.headers["content-type"]) == (shown.status, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"%ff%fe",
+        b"spec=" + b"[" * 5000,
+        b"spec=kind%3A+describe%0Adata%3A+%5B1",
+        b"x&" * 5000,
+        b"spec=a%3A+%26a+%5B1%5D%0Ab%3A+*a",
+        b"",
+    ],
+)
+def test_forms_of_nonsense_change_nothing(gateway: Gateway, client: stoker.Client, body: bytes) -> None:
+    job = client.submit(stoker.Describe(data="sample://iris"))
+    answer = by_session(gateway, "POST", f"{ROOT}/jobs/{job.id}/again", body, Sec_Fetch_Site="same-origin")
+    assert 400 <= answer.status < 500
+    assert [status.id for status in client.jobs()] == [job.id]

@@ -1,0 +1,118 @@
+"""The console's parts that need no browser: sessions, charts, what the wheel carries, and how much it is."""
+
+import gzip
+import hashlib
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import stoker.gateway.console
+from stoker.events import Epoch
+from stoker.gateway.auth.keys import ApiKey, KeyRing, new_key
+from stoker.gateway.auth.sessions import COOKIE, LASTS_S, LoginLink, cookie_in, cookie_of, key_of
+from stoker.gateway.console.charts import chart
+from stoker.gateway.console.curves import curves
+
+_STATIC = Path(stoker.gateway.console.__file__).parent / "static"
+# Of all that a browser loads for a page, besides the page.
+_MOST_BYTES = 60_000
+
+
+def key() -> ApiKey:
+    _, key_id, digest = new_key()
+    return ApiKey(key_id=key_id, name="shop", digest=digest)
+
+
+def test_a_session_is_its_keys_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, other = key(), key()
+    cookie = cookie_of(shop)
+    # Any gateway that has the key takes it.
+    assert key_of(KeyRing({shop.id: shop, other.id: other}), cookie) is shop
+    assert key_of(KeyRing({other.id: other}), cookie) is None
+    end = time.time() + LASTS_S + 1
+    monkeypatch.setattr(time, "time", lambda: end)
+    assert key_of(KeyRing({shop.id: shop}), cookie) is None
+
+
+def test_a_session_that_somebody_has_made_or_changed_is_none() -> None:
+    shop, other = key(), key()
+    ring = KeyRing({shop.id: shop, other.id: other})
+    cookie = cookie_of(shop)
+    key_id, ends, mac = cookie.split(".")
+    later = f"{key_id}.{int(ends) + 1}.{mac}"
+    another = f"{other.id}.{ends}.{mac}"
+    unsigned = f"{key_id}.{ends}."
+    nonsense = ("", ".", "..", "x", f"{key_id}.x.{mac}", "ü.1.ü", cookie + "0", "a" * 10_000)
+    for forged in (later, another, unsigned, *nonsense):
+        assert key_of(ring, forged) is None, forged
+
+
+@pytest.mark.parametrize(
+    "header", [b"", b"a=b", b"stoker_session", b"\xff\xfe=;;==", b"x" * 10_000, b'stoker_session="']
+)
+def test_of_cookies_that_are_none_nothing_is_read(header: bytes) -> None:
+    assert cookie_in(header) in ("", '"')
+
+
+def test_the_cookie_is_found_among_others() -> None:
+    assert cookie_in(f"a=b; {COOKIE}=one.two.three; c=d".encode()) == "one.two.three"
+
+
+def test_a_login_link_is_of_one_use_and_some_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = key()
+    link = LoginLink(shop)
+    token = link.path.partition("=")[2]
+    assert link.take(token[:-1]) is None
+    assert link.take(token) is shop
+    assert link.take(token) is None
+    late = LoginLink(shop)
+    later = time.monotonic() + 16 * 60
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert late.take(late.path.partition("=")[2]) is None
+
+
+def test_what_the_wheel_carries_of_others_is_what_is_stated() -> None:
+    vendored = tomllib.loads((_STATIC / "vendor" / "vendored.toml").read_text())
+    files = {path.name for path in (_STATIC / "vendor").iterdir()} - {"vendored.toml"}
+    assert files == set(vendored) | {f"{each['package']}.LICENSE" for each in vendored.values()}
+    for name, each in vendored.items():
+        assert hashlib.sha256((_STATIC / "vendor" / name).read_bytes()).hexdigest() == each["sha256"]
+        assert each["version"]
+        assert each["licence"]
+
+
+def test_a_browser_loads_little() -> None:
+    loaded = [path for path in _STATIC.rglob("*") if path.suffix in (".js", ".css", ".svg")]
+    assert sum(len(gzip.compress(path.read_bytes())) for path in loaded) < _MOST_BYTES
+
+
+def epoch(number: int, **metrics: float) -> Epoch:
+    return Epoch(epoch=number, epochs=9, metrics=metrics)
+
+
+def test_training_and_validation_share_a_chart_and_what_was_done_twice_is_shown_once() -> None:
+    events = [epoch(1, loss=3.0, val_loss=4.0), epoch(2, loss=2.0), epoch(2, loss=1.5, val_loss=2.5)]
+    shown = curves(events)
+    assert shown.count("<figure>") == 1
+    assert "epoch 2: loss 1.5" in shown
+    assert "epoch 2: loss 2<" not in shown
+    assert "epoch 1: val_loss 4" in shown
+    assert curves([]) == ""
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[1.0], [0.0, 0.0], [1e-300, 2e-300], [-1e12, 1e12], [5.0, 5.0 + 1e-12], [1.0, float("nan"), float("inf")]],
+)
+def test_any_values_make_a_chart_within_its_frame(values: list[float]) -> None:
+    picture = chart("loss", {"loss": [(float(at), value) for at, value in enumerate(values, 1)]})
+    [points] = [part.partition('"')[0] for part in picture.split('points="')[1:]]
+    for x, y in (map(float, pair.split(",")) for pair in points.split()):
+        assert 0 <= x <= 560
+        assert 0 <= y <= 220
+
+
+def test_of_values_that_are_no_numbers_there_is_no_chart() -> None:
+    assert chart("loss", {"loss": [(1.0, float("nan"))]}) == ""
