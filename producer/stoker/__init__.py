@@ -89,6 +89,8 @@ if TYPE_CHECKING:
     from .client.candidates import Candidates
     from .client.fleets import FleetStatus
     from .client.job import Job
+    from .client.job_files import AsyncJobFile, JobFile
+    from .client.many import Acted, Matching
     from .client.stored import AsyncStoredFile, StoredFile
     from .events import Event, JobState
     from .fleet.bounds import Bounds
@@ -97,6 +99,9 @@ if TYPE_CHECKING:
     from .ledger.alarms import Alarm
     from .ledger.dead_jobs import PastAttempt
     from .ledger.guards import Guarded
+    from .ledger.model_log import ModelChange
+    from .ledger.pauses import Paused
+    from .ledger.presence import Worker
     from .ledger.sampling import Feedback
     from .ledger.uploads import Upload
     from .ledger.usage import Usage

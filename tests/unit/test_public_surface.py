@@ -1,5 +1,6 @@
 """What `import stoker` gives, and what it must not cost."""
 
+import ast
 import inspect
 import subprocess
 import sys
@@ -200,6 +201,13 @@ def test_what_is_only_read_is_not_built_before_it_is_read() -> None:
         "stoker.Artifact(name='model.keras', digest='0' * 64, size=1); print(stoker.Artifact.__pydantic_complete__)"
     )
     assert printed_by(code).split() == ["False", "True", "True"]
+
+
+def test_type_checkers_know_what_is_loaded_later() -> None:
+    tree = ast.parse(inspect.getsource(stoker))
+    [block] = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    known = {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert known >= set(stoker._LAZY)
 
 
 def test_names_that_are_loaded_later_are_listed_before() -> None:

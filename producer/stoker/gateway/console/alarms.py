@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...ledger.alarms import Alarm
+from ... import Alarm
 from ..auth.scopes import sees_model
 from ..routes import Caller, Client, needs
 from .page import console_router, listed, page, section

@@ -3,8 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ... import PastAttempt
 from ...events import JobState
-from ...ledger.dead_jobs import PastAttempt
 from ...terminal.html import Html, tag
 from ..auth.scopes import actable, sees
 from ..routes import Caller, Client, needs

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ... import Worker
 from ...client.fleets import FleetStatus
 from ...errors import InvalidArgument
 from ...fleet.bounds import Bounds
 from ...fleet.topology import DEVICES
-from ...ledger.presence import Worker
 from ...terminal.amounts import duration, size_text
 from ...terminal.html import Html, tag
 from ..routes import Client, needs

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ... import PastAttempt
 from ...client.async_job import AsyncJob
 from ...errors import JobCancelled, JobDead, JobFailed, JobPruned, StokerError
 from ...events import Event, JobState, Log
 from ...foresight.eta import Eta
 from ...kinds import Result
-from ...ledger.dead_jobs import PastAttempt
 from ...models.manifest import Artifact
 from ...status import JobStatus
 from ...terminal.amounts import duration, size_text

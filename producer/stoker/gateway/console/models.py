@@ -6,7 +6,7 @@ from itertools import groupby
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...ledger.model_log import ModelChange
+from ... import ModelChange
 from ...models.manifest import CHAMPION, ModelVersion
 from ...terminal.html import Html, tag
 from ..auth.scopes import require_alias, require_model, sees_model

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ... import Worker
 from ...client.aio import AsyncClient
 from ...foresight.eta import Eta
-from ...ledger.presence import Worker
 from ...status import JobStatus
 from ...terminal.html import Html, tag
 from ..auth.keys import ApiKey
