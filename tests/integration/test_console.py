@@ -121,6 +121,41 @@ def test_a_key_for_a_tenant_sees_its_jobs_alone_and_acts_on_them_one_by_one(
     assert (ours.state, other.state) == ("CANCELLED", "QUEUED")
 
 
+def test_a_tenants_job_is_shown_behind_many_of_others(gateway: Gateway, client: stoker.Client) -> None:
+    ours = client.submit(stoker.Describe(data="sample://iris", tags={"tenant": "research"}))
+    client.submit_many([stoker.Describe(data="sample://iris", tags={"tenant": "shop"}) for _ in range(20)])
+    assert ours.id in gateway.call("GET", ROOT, key="research").body.decode()
+
+
+def test_a_tenant_sees_and_changes_its_own_schedules_alone(gateway: Gateway, client: stoker.Client) -> None:
+    for tenant in ("research", "shop"):
+        client.schedule("daily", [stoker.Describe(data="sample://iris", tags={"tenant": tenant})], name=f"of-{tenant}")
+    listed = gateway.call("GET", f"{ROOT}/schedules", key="research").body.decode()
+    assert ("of-research" in listed, "of-shop" in listed) == (True, False)
+    for name, status in (("of-research", 303), ("of-shop", 404), ("none", 404)):
+        path = f"{ROOT}/schedules/{name}/pause"
+        assert gateway.call("POST", path, b"", key="research", headers=_FORM).status == status, name
+    assert {each.name: each.paused is not None for each in client.schedules()} == {
+        "of-research": True,
+        "of-shop": False,
+    }
+
+
+def test_a_singleton_of_a_tenant_is_its_own_also_by_the_console(gateway: Gateway, client: stoker.Client) -> None:
+    tags = {"tenant": "research"}
+    job = client.submit(stoker.Describe(data="sample://iris", tags=tags))
+    spec = b"spec=kind: describe%0Adata: sample://iris%0Atags: {tenant: research}%0Asingleton: nightly"
+    again = gateway.call("POST", f"{ROOT}/jobs/{job.id}/again", spec, key="research", headers=_FORM)
+    assert again.status == 303
+    assert client.job(again.headers["location"].rpartition("/")[2]).spec().singleton == "research/nightly"
+
+
+def test_a_fleet_that_is_none_is_not_scaled(gateway: Gateway, client: stoker.Client) -> None:
+    for sent in (b"device=abacus&least=3", b"least=3"):
+        assert gateway.call("POST", f"{ROOT}/fleets", sent, headers=_FORM).status == 400
+    assert client.fleets() == []
+
+
 def test_ten_thousand_jobs_are_a_page_and_a_link_to_the_next(gateway: Gateway, client: stoker.Client) -> None:
     client.submit_many([stoker.Describe(data="sample://iris") for _ in range(10_000)])
     shown = gateway.call("GET", f"{ROOT}/jobs").body.decode()

@@ -5,6 +5,7 @@ import hashlib
 import time
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,15 +15,16 @@ from stoker.gateway.auth.keys import ApiKey, KeyRing, new_key
 from stoker.gateway.auth.sessions import COOKIE, LASTS_S, LoginLink, cookie_in, cookie_of, key_of
 from stoker.gateway.console.charts import chart
 from stoker.gateway.console.curves import curves
+from stoker.gateway.console.trying import may_explain
 
 _STATIC = Path(stoker.gateway.console.__file__).parent / "static"
 # Of all that a browser loads for a page, besides the page.
 _MOST_BYTES = 60_000
 
 
-def key() -> ApiKey:
+def key(**fields: Any) -> ApiKey:
     _, key_id, digest = new_key()
-    return ApiKey(key_id=key_id, name="shop", digest=digest)
+    return ApiKey(key_id=key_id, name="shop", digest=digest, **fields)
 
 
 def test_a_session_is_its_keys_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,3 +118,19 @@ def test_any_values_make_a_chart_within_its_frame(values: list[float]) -> None:
 
 def test_of_values_that_are_no_numbers_there_is_no_chart() -> None:
     assert chart("loss", {"loss": [(1.0, float("nan"))]}) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "may"),
+    [
+        ({}, True),
+        ({"tenants": ("research", "")}, True),
+        ({"kinds": ("expl*",)}, True),
+        ({"role": "predictor"}, False),
+        ({"tenants": ("research",)}, False),
+        ({"kinds": ("train",)}, False),
+        ({"devices": ("cpu",)}, False),
+    ],
+)
+def test_who_may_not_submit_an_explanation_gets_none(fields: dict[str, Any], may: bool) -> None:
+    assert may_explain(key(**fields)) is may

@@ -9,6 +9,8 @@ from ..ledger.usage import DAYS_KEPT, Dimension, Usage, usage
 from . import arguments
 from .calls import AsyncCalls, Calls
 
+__all__ = ["AsyncUsageCalls", "Dimension", "UsageCalls"]
+
 _WEEK = timedelta(days=7)
 
 

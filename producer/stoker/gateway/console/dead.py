@@ -6,7 +6,8 @@ from starlette.responses import Response
 from ... import PastAttempt
 from ...events import JobState
 from ...terminal.html import Html, tag
-from ..auth.scopes import actable, sees
+from ..auth.scopes import actable
+from ..jobs.listing import Wanted, found_jobs
 from ..routes import Caller, Client, needs
 from .forms import button
 from .page import ROOT, back_to, console_router, listed, may, page
@@ -20,20 +21,19 @@ _SHOWN = 100
 async def dead(request: Request, client: Client, key: Caller) -> Response:
     """Jobs that lost too many workers."""
     rows = []
-    for status in await client.jobs(JobState.DEAD, limit=_SHOWN):
-        if sees(key, status):
-            attempts = await (await client.job(status.id)).attempts()
-            rows.append(
-                (
-                    job_link(status.id),
-                    status.kind,
-                    model_link(status.model),
-                    moment(status.finished_at),
-                    status.reason or "",
-                    _attempts(attempts),
-                    _acts(status.id) if may(request, "submit") else "",
-                )
+    for status in (await found_jobs(client, key, Wanted(JobState.DEAD), _SHOWN, None)).jobs:
+        attempts = await (await client.job(status.id)).attempts()
+        rows.append(
+            (
+                job_link(status.id),
+                status.kind,
+                model_link(status.model),
+                moment(status.finished_at),
+                status.reason or "",
+                _attempts(attempts),
+                _acts(status.id) if may(request, "submit") else "",
             )
+        )
     head = ("Job", "Kind", "Model", "Given up", "Why", "Attempts", "Act")
     none = "No job was given up."
     return page(

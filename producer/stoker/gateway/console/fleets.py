@@ -9,7 +9,7 @@ from ... import Worker
 from ...client.fleets import FleetStatus
 from ...errors import InvalidArgument
 from ...fleet.bounds import Bounds
-from ...fleet.topology import DEVICES
+from ...fleet.topology import DEVICES, WorkDevice
 from ...terminal.amounts import duration, size_text
 from ...terminal.html import Html, tag
 from ..routes import Client, needs
@@ -39,7 +39,7 @@ async def fleets(request: Request, client: Client) -> Response:
 async def scale(request: Request, client: Client) -> Response:
     """Set how many slots a fleet has."""
     form = await sent(request)
-    device = next((known for known in DEVICES if known == form.get("device")), DEVICES[0])
+    device = _device(form.get("device", ""))
     least, most = _number(form, "least"), _number(form, "most")
     if least is None and most is None:
         await client.scale(device, None)
@@ -121,6 +121,13 @@ def _memory(worker: Worker) -> str:
         return ""
     of = f" of {size_text(worker.memory_bytes)}" if worker.memory_bytes else ""
     return size_text(worker.memory_used_bytes) + of
+
+
+def _device(text: str) -> WorkDevice:
+    for device in DEVICES:
+        if device == text:
+            return device
+    raise InvalidArgument(f"a fleet is one of {', '.join(DEVICES)}, got {text[:40]!r}")
 
 
 def _number(form: dict[str, str], name: str) -> int | None:

@@ -12,14 +12,14 @@ from ...client.many import changed
 from ...errors import InvalidArgument, StokerError
 from ...kinds import Spec
 from ...terminal.html import tag
-from ..auth.scopes import actable, require_submits, visible
+from ..auth.scopes import actable, own_changes, require_submits, visible
 from ..routes import Caller, Client, needs
 from .forms import area, sent
 from .page import ROOT, back_to, console_router, link, page
 
 ROUTES = console_router()
-# What is the job's own, and not the new one's.
 _LONGEST = 64 * 1024
+# What is the job's own, and not the new one's.
 _ONCE = ("kind", "after", "not_before")
 
 
@@ -68,8 +68,9 @@ async def again(request: Request, client: Client, key: Caller, job_id: str) -> R
     spec = await job.spec()
     try:
         changes = await asyncio.to_thread(_changes, spec, text)
-        await require_submits(key, client, changed(spec, changes))
-        new = await client.resubmit(job_id, **changes)
+        wanted = changed(spec, changes)
+        await require_submits(key, client, wanted)
+        new = await client.resubmit(job_id, **own_changes(key, wanted, changes))
     except StokerError as error:
         return _form(request, job_id, text, error.message)
     names = ", ".join(sorted(changes)) or "nothing"

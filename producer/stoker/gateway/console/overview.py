@@ -7,11 +7,13 @@ from starlette.responses import Response
 
 from ... import Worker
 from ...client.aio import AsyncClient
+from ...events import JobState
 from ...foresight.eta import Eta
 from ...status import JobStatus
 from ...terminal.html import Html, tag
 from ..auth.keys import ApiKey
-from ..auth.scopes import sees, sees_model
+from ..auth.scopes import sees_model
+from ..jobs.listing import Wanted, found_jobs
 from ..routes import Caller, Client, needs
 from .page import ROOT, console_router, link, listed, page, section
 from .words import job_link, model_link, moment, progress_bar, state_badge, took
@@ -25,9 +27,9 @@ _HEAD = ("Job", "Kind", "Model", "State", "Submitted", "Progress")
 async def overview(request: Request, client: Client, key: Caller) -> Response:
     """The first page."""
     workers = await client.workers()
-    running = await _newest(client, key, "RUNNING")
-    waiting = await _newest(client, key, "QUEUED", "WAITING")
-    ended = await _newest(client, key, "SUCCEEDED", "FAILED", "DEAD")
+    running = await _newest(client, key, JobState.RUNNING)
+    waiting = await _newest(client, key, JobState.QUEUED, JobState.WAITING)
+    ended = await _newest(client, key, JobState.SUCCEEDED, JobState.FAILED, JobState.DEAD)
     etas = await client.etas(running + waiting)
     return page(
         request,
@@ -42,9 +44,10 @@ async def overview(request: Request, client: Client, key: Caller) -> Response:
     )
 
 
-async def _newest(client: AsyncClient, key: ApiKey, *states: str) -> list[JobStatus]:
-    found = [status for state in states for status in await client.jobs(state, limit=_SHOWN) if sees(key, status)]
-    return sorted(found, key=lambda status: status.submitted_at, reverse=True)[:_SHOWN]
+async def _newest(client: AsyncClient, key: ApiKey, *states: JobState) -> list[JobStatus]:
+    pages = [await found_jobs(client, key, Wanted(state), _SHOWN, None) for state in states]
+    statuses = [status for each in pages for status in each.jobs]
+    return sorted(statuses, key=lambda status: status.submitted_at, reverse=True)[:_SHOWN]
 
 
 def _away(workers: Sequence[Worker]) -> list[Html]:

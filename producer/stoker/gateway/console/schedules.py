@@ -1,13 +1,14 @@
 """Schedules: jobs that are submitted by themselves."""
 
+from typing import Literal
+
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...schedules.schedule import ScheduleStatus
+from ...schedules.schedule import ScheduleName, ScheduleStatus
 from ...terminal.html import Html, tag
-from ..auth.scopes import require_submits
-from ..problems import Problem
 from ..routes import Caller, Client, needs
+from ..schedules.listing import require_actable, visible_schedules
 from .forms import button
 from .page import ROOT, back_to, console_router, listed, may, page
 from .words import job_link, moment
@@ -18,8 +19,8 @@ _NONE = "Nothing is scheduled: `stoker schedule add WHEN FILE` adds a schedule."
 
 
 @ROUTES.get("/schedules", openapi_extra=needs("read"))
-async def schedules(request: Request, client: Client) -> Response:
-    """All schedules."""
+async def schedules(request: Request, client: Client, key: Caller) -> Response:
+    """The schedules of which the key sees all jobs."""
     rows = [
         (
             schedule.name,
@@ -31,25 +32,23 @@ async def schedules(request: Request, client: Client) -> Response:
             str(schedule.skipped),
             _acts(schedule) if may(request, "submit") else "",
         )
-        for schedule in await client.schedules()
+        for schedule in await visible_schedules(key, client)
     ]
     return page(request, "Schedules", listed("Schedules", _HEAD, rows, none=_NONE), follows="jobs")
 
 
 @ROUTES.post("/schedules/{name}/{what}", openapi_extra=needs("submit"))
-async def change(client: Client, key: Caller, name: str, what: str) -> Response:
+async def change(
+    client: Client, key: Caller, name: ScheduleName, what: Literal["pause", "resume", "remove"]
+) -> Response:
     """Pause, resume or remove a schedule."""
-    found = next((each for each in await client.schedules() if each.name == name), None)
-    if found is None or what not in ("pause", "resume", "remove"):
-        raise Problem(404, "NotFound", f"there is no schedule {name[:100]!r}, or nothing such to do with it")
-    for spec in found.specs:
-        await require_submits(key, client, spec)
+    await require_actable(key, client, name)
     match what:
         case "pause":
             await client.pause_schedule(name)
         case "resume":
             await client.resume_schedule(name)
-        case _:
+        case "remove":
             await client.remove_schedule(name)
     return back_to(f"{ROOT}/schedules", f"{name}: {what}d.")
 

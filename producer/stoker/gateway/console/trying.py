@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,11 @@ from ...models.manifest import ModelVersion
 from ...models.signature import TensorSpec
 from ...terminal.html import Html, tag, void
 from ..auth.keys import ApiKey
-from ..auth.scopes import require_model
+from ..auth.scopes import ALL, require_model, sees_tenant
 from ..routes import Caller, Client, needs
 from .answers import explained, predicted
 from .forms import area, choice, field, sent
-from .page import ROOT, console_router, may, page, section
+from .page import ROOT, console_router, page, section
 from .words import model_link
 
 ROUTES = console_router()
@@ -34,7 +35,7 @@ _TIMEOUT_S, _EXPLAIN_S = 20.0, 25.0
 async def form(request: Request, client: Client, key: Caller, ref: str) -> Response:
     """The form of a model."""
     version = await _version(client, key, ref)
-    return page(request, f"Try {ref}", _form(request, ref, version, {}))
+    return page(request, f"Try {ref}", _form(key, ref, version, {}))
 
 
 @ROUTES.post("/try/{ref}", openapi_extra=needs("predict"))
@@ -45,12 +46,12 @@ async def answer(request: Request, client: Client, key: Caller, ref: str) -> Res
         rows = _rows(version, given)
         [prediction] = (await client.predict(ref, rows, timeout=_TIMEOUT_S))[:1]
         said = [predicted(prediction)]
-        if given.get("what") == "explain" and may(request, "submit"):
+        if given.get("what") == "explain" and may_explain(key):
             [explanation] = (await client.explain(prediction.model or ref, rows, timeout=_EXPLAIN_S))[:1]
             said.append(explained(explanation))
     except StokerError as error:
         said = [tag("p", error.message, class_="alert", role="alert")]
-    return page(request, f"Try {ref}", *said, _form(request, ref, version, given))
+    return page(request, f"Try {ref}", *said, _form(key, ref, version, given))
 
 
 async def _version(client: AsyncClient, key: ApiKey, ref: str) -> ModelVersion:
@@ -58,14 +59,20 @@ async def _version(client: AsyncClient, key: ApiKey, ref: str) -> ModelVersion:
     return await client.model(ref)
 
 
-def _form(request: Request, ref: str, version: ModelVersion, given: Mapping[str, str]) -> Html:
+def _form(key: ApiKey, ref: str, version: ModelVersion, given: Mapping[str, str]) -> Html:
     buttons = [tag("button", "Predict", class_="first", name="what", value="predict")]
-    if may(request, "submit"):
+    if may_explain(key):
         buttons.append(tag("button", "Predict and explain", name="what", value="explain"))
     fields = list(_fields(version, given))
     about = tag("p", model_link(version.ref), f" predicts {_target(version)}. What is left empty is missing.")
     acts = tag("p", *buttons, class_="acts")
     return section("A row", about, tag("form", *fields, acts, method="post", action=f"{ROOT}/try/{ref}"))
+
+
+def may_explain(key: ApiKey) -> bool:
+    """Whether a key may have an `Explain` job run as this page submits it: of no tenant, on whatever device."""
+    is_of_its_kinds = any(fnmatchcase("explain", pattern) for pattern in key.kinds)
+    return key.may("submit") and is_of_its_kinds and sees_tenant(key, "") and key.devices == ALL
 
 
 def _target(version: ModelVersion) -> str:

@@ -1,16 +1,16 @@
 """Who has used what."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, get_args
 
 from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ...client.using import Dimension
 from ...terminal.amounts import duration, size_text
 from ...terminal.html import tag
-from ..auth.scopes import ALL, sees_model, sees_tenant
-from ..problems import Problem
+from ..fleet.listing import visible_usage
 from ..routes import Caller, Client, needs
 from .charts import bar
 from .forms import choice, field
@@ -18,7 +18,6 @@ from .page import console_router, listed, page
 
 ROUTES = console_router()
 _HEAD = ("Name", "Slots had for", "Share", "Jobs", "Stored", "Predictions")
-_BY = ("tenant", "kind", "model")
 
 
 @ROUTES.get("/usage", openapi_extra=needs("read"))
@@ -26,16 +25,11 @@ async def usage(
     request: Request,
     client: Client,
     key: Caller,
-    by: Literal["tenant", "kind", "model"] = "tenant",
+    by: Dimension = "tenant",
     days: Annotated[int, Query(ge=1, le=400)] = 7,
 ) -> Response:
     """What tenants, kinds and models have used in some days."""
-    if key.tenants != ALL and by != "tenant":
-        raise Problem(403, "Forbidden", f"key {key.id} ({key.name}) is for some tenants: ask for usage by tenant")
-    used = [
-        each for each in await client.usage(by, timedelta(days=days)) if by != "tenant" or sees_tenant(key, each.name)
-    ]
-    used = [each for each in used if by != "model" or sees_model(key, each.name)]
+    used = await visible_usage(key, client, by, timedelta(days=days))
     all_s = sum(each.slot_s for each in used) or 1.0
     rows = [
         (
@@ -50,7 +44,7 @@ async def usage(
     ]
     form = tag(
         "form",
-        choice("By", "by", [(each, each) for each in _BY], by),
+        choice("By", "by", [(each, each) for each in get_args(Dimension)], by),
         field("Days", "days", str(days), type_="number", min="1", max="400"),
         tag("button", "Show"),
         class_="filter",

@@ -1,15 +1,15 @@
 """What runs, and what it has used."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from ..auth.scopes import ALL, sees_model, sees_tenant
-from ..problems import Problem
+from ...client.using import Dimension
 from ..routes import Caller, Client, document, needs, router
+from .listing import visible_usage
 
 ROUTES = router("fleet")
 _LONGEST_DAYS = 400
@@ -37,14 +37,9 @@ async def list_workers(client: Client) -> Response:
 async def get_usage(
     client: Client,
     key: Caller,
-    by: Literal["tenant", "kind", "model"] = "tenant",
+    by: Dimension = "tenant",
     days: Annotated[float, Query(gt=0, le=_LONGEST_DAYS)] = 7,
 ) -> Response:
     """What has been used within some days; a key for some tenants alone sees what these have used."""
-    if key.tenants != ALL and by != "tenant":
-        why = f"key {key.id} ({key.name}) is for some tenants, and usage by {by} is of all: ask for by=tenant"
-        raise Problem(403, "Forbidden", why)
-    listed = await client.usage(by, timedelta(days=days))
-    seen = [used for used in listed if by != "tenant" or sees_tenant(key, used.name)]
-    seen = [used for used in seen if by != "model" or sees_model(key, used.name)]
-    return document(Used(usage=[used.model_dump(mode="json") for used in seen]))
+    used = await visible_usage(key, client, by, timedelta(days=days))
+    return document(Used(usage=[each.model_dump(mode="json") for each in used]))

@@ -6,13 +6,13 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from ...client.aio import AsyncClient
-from ...errors import InvalidJob
 from ...schedules.schedule import MOST_JOBS, CatchUp, ScheduleName, ScheduleStatus
 from ..auth.keys import ApiKey
-from ..auth.scopes import own_singleton, require_spec, require_submits, sees_spec
+from ..auth.scopes import own_singleton, require_spec, require_submits
 from ..jobs.documents import Job, Strict, SubmittedJobs
 from ..problems import Problem
 from ..routes import Caller, Client, document, needs, router
+from .listing import require_actable, sees_schedule, visible_schedule, visible_schedules
 
 ROUTES = router("schedules")
 
@@ -48,7 +48,7 @@ class ScheduleList(BaseModel):
 @ROUTES.get("/schedules", operation_id="listSchedules", response_model=ScheduleList, openapi_extra=needs("read"))
 async def list_schedules(client: Client, key: Caller) -> Response:
     """List the schedules of which the key may see all jobs."""
-    return document(ScheduleList(schedules=[each for each in await client.schedules() if _sees(key, each)]))
+    return document(ScheduleList(schedules=await visible_schedules(key, client)))
 
 
 @ROUTES.put(
@@ -80,7 +80,7 @@ async def put(client: Client, key: Caller, name: ScheduleName, new: NewSchedule)
 @ROUTES.get("/schedules/{name}", operation_id="getSchedule", response_model=ScheduleStatus, openapi_extra=needs("read"))
 async def get(client: Client, key: Caller, name: ScheduleName) -> Response:
     """A schedule, and what has come of it."""
-    return document(await _visible(key, client, name))
+    return document(await visible_schedule(key, client, name))
 
 
 @ROUTES.post(
@@ -91,7 +91,7 @@ async def get(client: Client, key: Caller, name: ScheduleName) -> Response:
 )
 async def pause(client: Client, key: Caller, name: ScheduleName) -> Response:
     """Let a schedule start nothing until it is resumed."""
-    await _actable(key, client, name)
+    await require_actable(key, client, name)
     return document(await client.pause_schedule(name))
 
 
@@ -103,7 +103,7 @@ async def pause(client: Client, key: Caller, name: ScheduleName) -> Response:
 )
 async def resume(client: Client, key: Caller, name: ScheduleName) -> Response:
     """Let a paused schedule go on from now."""
-    await _actable(key, client, name)
+    await require_actable(key, client, name)
     return document(await client.resume_schedule(name))
 
 
@@ -116,7 +116,7 @@ async def resume(client: Client, key: Caller, name: ScheduleName) -> Response:
 )
 async def run(client: Client, key: Caller, name: ScheduleName) -> Response:
     """Submit a schedule's jobs now, besides its times: they carry its name in their tag `schedule`."""
-    schedule = await _visible(key, client, name)
+    schedule = await visible_schedule(key, client, name)
     for spec in schedule.specs:
         await require_submits(key, client, spec)
     tags = {"schedule": name, "scheduled": datetime.now(UTC).isoformat()}
@@ -129,30 +129,8 @@ async def run(client: Client, key: Caller, name: ScheduleName) -> Response:
 )
 async def remove(client: Client, key: Caller, name: ScheduleName) -> Response:
     """Remove a schedule; what it has started goes on."""
-    await _actable(key, client, name)
+    await require_actable(key, client, name)
     return document(await client.remove_schedule(name))
-
-
-async def _visible(key: ApiKey, client: AsyncClient, name: str) -> ScheduleStatus:
-    """A schedule of which a key sees all jobs.
-
-    Raises:
-        Problem: 404: there is none, or it is another tenant's, which is not told apart.
-    """
-    found = [each for each in await client.schedules() if each.name == name and _sees(key, each)]
-    if not found:
-        raise Problem(404, "NotFound", f"there is no schedule {name!r}: GET /v1/schedules lists them")
-    return found[0]
-
-
-async def _actable(key: ApiKey, client: AsyncClient, name: str) -> None:
-    """Check that a key may act on a schedule: that it may have its jobs run.
-
-    Raises:
-        Problem: 404 as `_visible`, 403: it may not.
-    """
-    for spec in (await _visible(key, client, name)).specs:
-        require_spec(key, spec)
 
 
 async def _require_own(key: ApiKey, client: AsyncClient, name: str) -> None:
@@ -163,15 +141,7 @@ async def _require_own(key: ApiKey, client: AsyncClient, name: str) -> None:
     """
     for older in await client.schedules():
         if older.name == name:
-            if not _sees(key, older):
+            if not sees_schedule(key, older):
                 raise Problem(409, "OthersSchedule", f"there is another schedule {name!r}: choose another name")
             for spec in older.specs:
                 require_spec(key, spec)
-
-
-def _sees(key: ApiKey, schedule: ScheduleStatus) -> bool:
-    try:
-        return all(sees_spec(key, spec) for spec in schedule.specs)
-    except InvalidJob:
-        # A newer version has written one that this one does not know.
-        return False
