@@ -1,11 +1,12 @@
 """The console over HTTP, as programs and pages of other sites call it."""
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 
 import stoker
-from stoker.gateway.auth.sessions import COOKIE, cookie_of
+from stoker.gateway.auth.sessions import COOKIE, LoginLink, cookie_of
 from stoker.gateway.console.page import ROOT
 from stoker.settings import Settings
 
@@ -14,12 +15,16 @@ from .gateways import Answer, Gateway, keys_of_all_roles, running_gateway
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _PAGE = {"Accept": "text/html"}
+# What YAML takes for a value, and cannot read as one.
+_NO_VALUES = ("2020-99-99", "9" * 5000, "!!int a", "!!int ''", "!!bool a", "!!timestamp a", "!!python/name:os.system a")
 
 
 @pytest.fixture
 def gateway(redis_url: str, eventually: Eventually) -> Iterator[Gateway]:
     keys = keys_of_all_roles()
     keys.add("research", role="operator", tenants=("research",))
+    for held in ("devices", "functions", "aliases"):
+        keys.add(held, role="operator", **{held: ("cpu",)})
     with running_gateway(Settings(redis_url=redis_url), eventually, keys) as gateway:
         yield gateway
 
@@ -173,6 +178,7 @@ def test_ten_thousand_jobs_are_a_page_and_a_link_to_the_next(gateway: Gateway, c
     "path",
     [
         "jobs?state=nonsense",
+        "jobs?state=a%20b",
         "jobs?tag=x",
         "jobs?limit=0",
         "jobs?before=%00",
@@ -204,6 +210,7 @@ def test_what_is_nonsense_is_refused_in_a_page_and_in_a_problem(gateway: Gateway
         b"x&" * 5000,
         b"spec=a%3A+%26a+%5B1%5D%0Ab%3A+*a",
         b"",
+        *(f"spec=kind%3A+describe%0Ax%3A+{quote(value)}".encode() for value in _NO_VALUES),
     ],
 )
 def test_forms_of_nonsense_change_nothing(gateway: Gateway, client: stoker.Client, body: bytes) -> None:
@@ -211,3 +218,40 @@ def test_forms_of_nonsense_change_nothing(gateway: Gateway, client: stoker.Clien
     answer = by_session(gateway, "POST", f"{ROOT}/jobs/{job.id}/again", body, Sec_Fetch_Site="same-origin")
     assert 400 <= answer.status < 500
     assert [status.id for status in client.jobs()] == [job.id]
+
+
+@pytest.mark.parametrize("held", ["devices", "functions", "aliases"])
+def test_a_key_that_may_not_have_every_job_acts_on_none_together(gateway: Gateway, held: str) -> None:
+    assert gateway.call("POST", f"{ROOT}/jobs/act", b"what=resubmit&kind=train", key=held, headers=_FORM).status == 403
+
+
+def test_of_paused_jobs_all_can_be_resumed_and_none_that_runs_is_meant(gateway: Gateway, client: stoker.Client) -> None:
+    paused, waiting = (client.submit(stoker.Describe(data="sample://iris")) for _ in range(2))
+    paused.pause()
+    for what in ("cancel", "pause", "resubmit"):
+        sent = f"what={what}&state=paused&kind=describe"
+        assert gateway.call("GET", f"{ROOT}/jobs/act?{sent}").status == 400
+        assert gateway.call("POST", f"{ROOT}/jobs/act", sent.encode(), headers=_FORM).status == 400
+    assert (paused.state, waiting.state) == ("WAITING", "QUEUED")
+    shown = gateway.call("GET", f"{ROOT}/jobs?state=paused&kind=describe").body.decode()
+    assert ("Resume all" in shown, "Cancel all" in shown) == (True, False)
+    assert "Resume all" not in gateway.call("GET", f"{ROOT}/jobs?state=paused").body.decode()
+    sent = "what=resume&state=paused&kind=describe"
+    assert "Resume: 1 job<" in gateway.call("GET", f"{ROOT}/jobs/act?{sent}").body.decode()
+    assert gateway.call("POST", f"{ROOT}/jobs/act", sent.encode(), headers=_FORM).status == 303
+    assert paused.status().paused is None
+
+
+def test_a_number_of_slots_is_one(gateway: Gateway) -> None:
+    for number in ("²", "-1", "1e3", "1_0", "9" * 7):
+        sent = f"device=cpu&least={quote(number)}".encode()
+        assert gateway.call("POST", f"{ROOT}/fleets", sent, headers=_FORM).status == 400, number
+
+
+def test_a_look_at_a_login_link_leaves_it_for_who_opens_it(gateway: Gateway) -> None:
+    link = gateway.server._state.login_link = LoginLink(next(iter(gateway.keys.known.values())))
+    assert gateway.call("HEAD", link.path, key=None).status == 200
+    beforehand = {"Sec-Purpose": "prefetch;prerender"}
+    assert "set-cookie" not in gateway.call("GET", link.path, key=None, headers=beforehand).headers
+    assert COOKIE in gateway.call("GET", link.path, key=None).headers["set-cookie"]
+    assert gateway.call("GET", link.path, key=None).status == 401

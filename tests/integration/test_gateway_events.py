@@ -4,11 +4,13 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from queue import Queue
 from typing import Any
 
 import pytest
 
+from stoker.gateway.sse import feed as feed_module
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
@@ -106,3 +108,31 @@ def test_who_is_too_far_behind_is_told_to_read_anew(gateway: Gateway, monkeypatc
         feed._newest = number + 5
         with watching(gateway, last=start["id"]) as late:
             assert late.get(timeout=PATIENCE_S)["event"] == "resync"
+
+
+def test_jobs_behind_the_newest_of_their_state_are_asked_for_once(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    monkeypatch.setattr(feed_module, "_MOST_OPEN", 1)
+    monkeypatch.setattr(feed_module, "_PAGE", 1)
+    monkeypatch.setattr(feed_module, "_OVERLAP", timedelta(0))
+    asked: list[list[str]] = []
+    feed = gateway.server._state.feed
+    ask = feed._asked
+
+    async def counted(ids: list[str]) -> Any:
+        asked.append(list(ids))
+        return await ask(ids)
+
+    monkeypatch.setattr(feed, "_asked", counted)
+    older = submitted(gateway)
+    with watching(gateway) as events:
+        assert events.get(timeout=PATIENCE_S)["event"] == "resync"
+        newer = submitted(gateway)
+        assert told(events) == (newer, "QUEUED")
+        looks = len(asked)
+        eventually(lambda: len(asked) >= looks + 3)
+        assert [ids for ids in asked if older in ids] == [[older]]
+        # It is noticed all the same once it is listed again.
+        gateway.call("POST", f"/v1/jobs/{newer}/cancel")
+        assert {told(events), told(events)} == {(newer, "CANCELLED"), (older, "QUEUED")}

@@ -58,8 +58,10 @@ def test_of_cookies_that_are_none_nothing_is_read(header: bytes) -> None:
     assert cookie_in(header) in ("", '"')
 
 
-def test_the_cookie_is_found_among_others() -> None:
-    assert cookie_in(f"a=b; {COOKIE}=one.two.three; c=d".encode()) == "one.two.three"
+@pytest.mark.parametrize("other", ["a=b", 'a={"b": [1, 2]}', "a[b]=c", "a", 'a="b', "a=\xff", "a=b c"])
+def test_the_cookie_is_found_among_others(other: str) -> None:
+    # Those of other programs on this host are sent as well.
+    assert cookie_in(f"{other}; {COOKIE}=one.two.three; {other}".encode("latin-1")) == "one.two.three"
 
 
 def test_a_login_link_is_of_one_use_and_some_minutes(monkeypatch: pytest.MonkeyPatch) -> None:

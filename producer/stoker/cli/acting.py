@@ -184,6 +184,8 @@ def _field_and_value(text: str) -> tuple[str, Any]:
         return name, yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise InvalidArgument(f"the value of {name} is no YAML: {' '.join(str(error).split())}") from None
+    except (ValueError, LookupError, AttributeError) as error:
+        raise InvalidArgument(f"YAML cannot read the value of {name}: {error}") from None
 
 
 def _is_confirmed(what: Act, client: Client, filters: Filters) -> bool:

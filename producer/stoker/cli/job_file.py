@@ -31,7 +31,7 @@ def read_specs(file: Path) -> list[Spec]:
         document: Any = yaml.load(text, Loader=_UniqueKeys)
     except yaml.YAMLError as error:
         raise InvalidJob(f"{file} is neither YAML nor JSON: {' '.join(str(error).split())}") from None
-    except ValueError as error:
+    except (ValueError, LookupError, AttributeError) as error:
         raise InvalidJob(f"{file} has a value that YAML cannot read: {error}") from None
     documents = document if isinstance(document, list) else [document]
     if not documents or document is None:

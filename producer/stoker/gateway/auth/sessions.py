@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import secrets
 import time
-from http.cookies import CookieError, SimpleCookie
 
 from .keys import ApiKey, KeyRing
 
@@ -36,11 +35,12 @@ def key_of(ring: KeyRing, cookie: str) -> ApiKey | None:
 
 def cookie_in(header: bytes) -> str:
     """The session's cookie in a header of cookies; "" for none."""
-    try:
-        cookies = SimpleCookie(header.decode("latin-1"))
-    except CookieError:
-        return ""
-    return cookies[COOKIE].value if COOKIE in cookies else ""
+    # Other programs of this host set cookies as well, such as JSON, of which `http.cookies` would read none at all.
+    for cookie in header.decode("latin-1").split(";"):
+        name, _, value = cookie.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return ""
 
 
 class LoginLink:

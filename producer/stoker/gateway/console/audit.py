@@ -37,12 +37,16 @@ async def audit(request: Request, client: Client, key: Caller) -> Response:
 
 
 @ROUTES.get("/audit/check", openapi_extra=needs("operate"))
-async def check(request: Request, client: Client) -> Response:
+async def check(request: Request, client: Client, key: Caller) -> Response:
     """Check the sealed entries."""
     report = await client.verify_audit()
     found = "All is there, as it was sealed." if report.is_sound else "Something was changed, moved or cut."
-    heads = [(tenant or "(none)", str(head.number), tag("code", head.digest)) for tenant, head in report.heads.items()]
-    flaws = [(flaw.tenant or "(none)", str(flaw)) for flaw in report.flaws]
+    heads = [
+        (tenant or "(none)", str(head.number), tag("code", head.digest))
+        for tenant, head in report.heads.items()
+        if sees_tenant(key, tenant)
+    ]
+    flaws = [(flaw.tenant or "(none)", str(flaw)) for flaw in report.flaws if sees_tenant(key, flaw.tenant)]
     return page(
         request,
         "Audit: check",

@@ -11,6 +11,7 @@ from ...terminal.html import tag, void
 from ..auth.keys import ApiKey, is_valid
 from ..auth.sessions import COOKIE, LASTS_S, cookie_of
 from ..bodies import BoundedRequest
+from ..door import HEAD
 from ..problems import Problem
 from ..routes import needs, state_of
 from .forms import field, sent
@@ -30,10 +31,15 @@ async def show(request: Request) -> Response:
     """The form; with the token of a login link, in without one."""
     link = state_of(request).login_link
     token = request.query_params.get("once", "")
-    if token:
+    if token and _is_opened(request):
         key = link.take(token) if link else None
         return _let_in(request, key, ROOT) if key else _form(request, "This link was used before, or is too old.")
     return _form(request)
+
+
+def _is_opened(request: Request) -> bool:
+    """Whether somebody opens a page: what asks beforehand, such as a preview, does not use a link up."""
+    return HEAD not in request.scope and "prefetch" not in request.headers.get("sec-purpose", "")
 
 
 async def enter(request: Request) -> Response:

@@ -132,6 +132,6 @@ def _device(text: str) -> WorkDevice:
 
 def _number(form: dict[str, str], name: str) -> int | None:
     text = form.get(name, "")
-    if text and not (text.isdigit() and len(text) <= 6):
+    if text and not (text.isdecimal() and len(text) <= 6):
         raise InvalidArgument(f"a number of slots is 0 to 999999, got {text[:40]!r}")
     return int(text) if text else None

@@ -15,7 +15,7 @@ from ...models.manifest import Artifact
 from ...status import JobStatus
 from ...terminal.amounts import duration, size_text
 from ...terminal.html import Html, block, tag, void
-from ..auth.scopes import visible
+from ..auth.scopes import sees, visible
 from ..routes import Caller, Client, needs
 from .curves import curves
 from .forms import button
@@ -34,7 +34,7 @@ async def job(request: Request, client: Client, key: Caller, job_id: str) -> Res
     """One job."""
     handle, status = await visible(key, client, job_id)
     events, eta = await handle.events_so_far(), await handle.eta()
-    children = await client.jobs(parent=job_id, limit=50)
+    children = [child for child in await client.jobs(parent=job_id, limit=50) if sees(key, child)]
     return page(
         request,
         f"{status.kind} {status.model}",

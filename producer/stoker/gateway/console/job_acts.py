@@ -156,3 +156,8 @@ def _yaml(text: str) -> Any:
         raise InvalidArgument(f"this is no YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise InvalidArgument("this is nested too deep") from None
+    except InvalidArgument:
+        raise
+    except (ValueError, LookupError, AttributeError) as error:
+        # Such as the 99th of a month, or a tag whose value is none of it.
+        raise InvalidArgument(f"this has a value that YAML cannot read: {error}") from None

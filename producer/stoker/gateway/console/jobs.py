@@ -8,6 +8,7 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ...client import arguments
 from ...events import JobState
 from ...foresight.eta import Eta
 from ...kinds import KINDS
@@ -20,6 +21,8 @@ from .page import ROOT, console_router, link, listed, may, page
 from .words import job_link, model_link, moment, progress_bar, state_badge, tags_words, took
 
 ROUTES = console_router()
+PAUSED = "paused"
+"""Stands beside the states in a filter."""
 _PAGE = 50
 _HEAD = ("Job", "Kind", "Model", "State", "Submitted", "Took", "Progress", "Tags")
 _ACTS = {"cancel": "Cancel all that match", "pause": "Pause all", "resume": "Resume all", "resubmit": "Submit again"}
@@ -67,12 +70,12 @@ def wanted_of(chosen: Mapping[str, str]) -> Wanted:
     state = chosen.get("state", "")
     tags = dict([tag_of(chosen["tag"])]) if chosen.get("tag") else {}
     return Wanted(
-        JobState(state.upper()) if state not in ("", "paused") else None,
+        arguments.state(state) if state not in ("", PAUSED) else None,
         chosen.get("kind") or None,
         chosen.get("model") or None,
         tags,
         chosen.get("parent") or None,
-        paused=state == "paused",
+        paused=state == PAUSED,
     )
 
 
@@ -95,7 +98,7 @@ def jobs_table(statuses: Sequence[JobStatus], etas: Mapping[str, Eta], *, none: 
 
 
 def _filter(chosen: Mapping[str, str]) -> Html:
-    states = [("", "any"), *((state.lower(), state.lower()) for state in JobState), ("paused", "paused")]
+    states = [("", "any"), *((state.lower(), state.lower()) for state in JobState), (PAUSED, PAUSED)]
     kinds = [("", "any"), *((kind, kind) for kind in KINDS)]
     return tag(
         "form",
@@ -113,9 +116,15 @@ def _filter(chosen: Mapping[str, str]) -> Html:
 
 def _act_on_all(chosen: Mapping[str, str]) -> Html:
     """What can be done with all that match, also beyond this page: the next page tells how many these are."""
-    if not chosen or "parent" in chosen:
-        return tag("p", "Filter by state, kind, model or tag to act on all jobs that match.", class_="hint")
-    acts = [link(f"{ROOT}/jobs/act?{urlencode({**chosen, 'what': what})}", label) for what, label in _ACTS.items()]
+    is_paused = chosen.get("state") == PAUSED
+    if not chosen.keys() - ({"state"} if is_paused else set()) or "parent" in chosen:
+        which = "kind, model or tag" if is_paused else "state, kind, model or tag"
+        return tag("p", f"Filter by {which} to act on all jobs that match.", class_="hint")
+    acts = [
+        link(f"{ROOT}/jobs/act?{urlencode({**chosen, 'what': what})}", label)
+        for what, label in _ACTS.items()
+        if what == "resume" or not is_paused
+    ]
     return tag("p", *acts, class_="acts")
 
 

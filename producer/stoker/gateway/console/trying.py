@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import math
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -28,6 +29,8 @@ ROUTES = console_router()
 _COLUMN = "column."
 _WHOLE = "rows"
 _PICTURE = "data:"
+# Numbers of a row that are shown as an example: those of a large picture would be a page of gigabytes.
+_MOST_EXAMPLE = 10_000
 _TIMEOUT_S, _EXPLAIN_S = 20.0, 25.0
 
 
@@ -132,9 +135,10 @@ def _hint(version: ModelVersion) -> str:
 
 
 def _example(version: ModelVersion) -> str:
-    if version.signature.forecast or None in version.signature.inputs[0].shape:
+    shape = [size or 0 for size in version.signature.inputs[0].shape]
+    if version.signature.forecast or not 0 < math.prod(shape) <= _MOST_EXAMPLE:
         return ""
-    return json.dumps(np.zeros([size or 1 for size in version.signature.inputs[0].shape]).tolist())
+    return json.dumps(np.zeros(shape).tolist())
 
 
 def _rows(version: ModelVersion, given: Mapping[str, str]) -> Any:
@@ -177,6 +181,8 @@ def _json(name: str, text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise InvalidArgument(f"{name} is JSON: {error}") from None
+    except RecursionError:
+        raise InvalidArgument(f"{name} is nested too deep") from None
 
 
 def _picture(column: str, text: str) -> bytes:
@@ -185,6 +191,6 @@ def _picture(column: str, text: str) -> bytes:
     try:
         if not (text.startswith(_PICTURE) and comma):
             raise binascii.Error
-        return base64.b64decode(coded, validate=True)
+        return base64.b64decode(coded.encode(), validate=True)
     except binascii.Error:
         raise InvalidArgument(f"{column} is a picture: choose its file") from None

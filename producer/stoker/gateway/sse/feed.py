@@ -152,7 +152,9 @@ class Feed:
             statuses |= {status.id: status for status in await self._listed(state, None)}
         known = self._known or {}
         gone = [status.id for status in known.values() if not status.state.final and status.id not in statuses]
-        return statuses | {status.id: status for status in await self._asked(gone)}
+        asked = {status.id: status for status in await self._asked(gone)}
+        # What is as it was is older than the newest of its state: asked for at each look, these would be ever more.
+        return statuses | {job_id: status for job_id, status in asked.items() if status != known[job_id]}
 
     async def _listed(self, state: JobState | None, since: datetime | None) -> list[JobStatus]:
         listed: list[JobStatus] = []
