@@ -73,6 +73,7 @@ def test_a_timeout_is_a_number_of_seconds(redis_url: str, timeout: Any) -> None:
         (lambda c, j: c.infer_many("echo", {"x": [1.0], "y": "a"}), stoker.InvalidJob, "'y' is one value"),
         (lambda c, j: c.jobs(state="faild"), stoker.InvalidArgument, "did you mean 'FAILED'?"),
         (lambda c, j: c.jobs(state=3), stoker.InvalidArgument, "state=3 is unknown"),
+        (lambda c, j: c.jobs(state=stoker.JobState("BROKEN")), stoker.InvalidArgument, "state='BROKEN' is unknown"),
         (lambda c, j: c.jobs(kind="trian"), stoker.InvalidArgument, "did you mean 'train'?"),
         (lambda c, j: c.jobs(limit=0), stoker.InvalidArgument, "limit must be a whole number from 1"),
         (lambda c, j: c.jobs(limit=-5), stoker.InvalidArgument, "limit must be"),

@@ -84,6 +84,12 @@ def test_a_payload_stays_below_what_the_standard_asks_for() -> None:
     )
 
 
+@pytest.mark.parametrize("url", ["example.org/hooks", "https:///hooks", "//", "mailto:a@example.org"])
+def test_a_url_without_a_host_is_told_so(url: str) -> None:
+    with pytest.raises(InvalidArgument, match="names no host; expected a URL such as https://host/path"):
+        Addresses().check(url)
+
+
 def test_what_a_root_allows_is_what_begins_with_it() -> None:
     addresses = Addresses(("http://127.0.0.1:8000/hooks/",))
     assert addresses.resolve("http://127.0.0.1:8000/hooks/a")[0].place == ("127.0.0.1", 8000)

@@ -51,6 +51,7 @@ class ListedApiKey(BaseModel):
     aliases: tuple[str, ...]
     tenants: tuple[str, ...]
     devices: tuple[str, ...]
+    approves: tuple[str, ...]
 
 
 class NewApiKey(ListedApiKey):
@@ -111,6 +112,9 @@ def new_key(
     aliases: Patterns = "*",
     tenants: Patterns = "*",
     devices: Patterns = "*",
+    approves: Annotated[
+        str, typer.Option(help="For which roles its owner approves deployments.", show_default="none")
+    ] = "",
     to: To = None,
     as_json: AsJson = False,
 ) -> None:
@@ -128,10 +132,11 @@ def new_key(
     if known is None:
         raise InvalidArgument(f"--role is {', '.join(ROLES)}; got {role!r}")
     ends = None if expires == "never" else datetime.now(UTC) + timedelta(seconds=seconds("--expires", expires))
+    roles = tuple(part.strip() for part in approves.split(",") if part.strip())
     given = dict(zip(SCOPES, (kinds, functions, models, aliases, tenants, devices), strict=True))
     scopes = {scope: tuple(part.strip() for part in text.split(",")) for scope, text in given.items()}
     place = _place(settings, to)
-    text, key = write_key(name, place, known, ends, {"per_minute": per_minute, "per_day": per_day}, scopes)
+    text, key = write_key(name, place, known, ends, {"per_minute": per_minute, "per_day": per_day}, scopes, roles)
     if as_json:
         fields = key.model_dump(include=set(ListedApiKey.model_fields))
         print_json(NewApiKey(id=key.id, **fields, key=text, gateway_keys=place))
@@ -181,5 +186,6 @@ def _row(key: ListedApiKey) -> list[Styled]:
     elif key.expires and key.expires <= datetime.now(UTC):
         until = f"expired {key.expires:%Y-%m-%d}", "red"
     held = [f"{scope} {', '.join(getattr(key, scope))}" for scope in SCOPES if getattr(key, scope) != ("*",)]
+    held += [f"approves for {', '.join(key.approves)}"] if key.approves else []
     held += [f"{most} a {name}" for name, most in (("minute", key.per_minute), ("day", key.per_day)) if most]
     return [key.id, key.name, key.role, until, "; ".join(held) or "all"]

@@ -71,7 +71,7 @@ def state(value: object) -> JobState | None:
         return None
     name = value.upper() if isinstance(value, str) else ""
     if name not in JobState.__members__:
-        raise InvalidArgument(_unknown("state", value, JobState.__members__))
+        raise InvalidArgument(_unknown("state", str(value) if isinstance(value, str) else value, JobState.__members__))
     return JobState[name]
 
 

@@ -154,7 +154,8 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     """A parameter or a field that is wrong, in one sentence."""
     assert isinstance(error, RequestValidationError)
     first, *more = error.errors()
-    where = ".".join(map(str, first["loc"][1:])) or str(first["loc"][0])
+    # A step such as list[dict] is pydantic's name for one of several types that are allowed.
+    where = ".".join(str(step) for step in first["loc"][1:] if "[" not in str(step)) or str(first["loc"][0])
     others = f" (and {len(more)} more)" if more else ""
     status = 422 if first["loc"][0] == "body" else 400
     code = "InvalidBody" if status == 422 else "InvalidArgument"

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -73,10 +74,14 @@ def alone_in(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def add_table(file: Path, lines: Iterable[str]) -> None:
-    """Write a table of a key behind those of a file; whoever reads it meanwhile sees the old one or the new one."""
+def add_table(file: Path, lines: Iterable[str], mode: int = 0o644) -> None:
+    """Write a table of a key behind those of a file; whoever reads it meanwhile sees the old one or the new one.
+
+    Args:
+        mode: who may read a new file; one that is there stays as it is.
+    """
     before = file.read_text(encoding="utf-8").rstrip() if file.exists() else ""
-    _replace(file, before + "\n\n" * bool(before) + "\n".join(lines) + "\n")
+    _replace(file, before + "\n\n" * bool(before) + "\n".join(lines) + "\n", mode)
 
 
 def lines_of(key: Terms) -> Iterator[str]:
@@ -137,8 +142,13 @@ def mark_revoked(file: Path, name: str) -> datetime:
     return now
 
 
-def _replace(file: Path, text: str) -> None:
-    """Write a file so that whoever reads it meanwhile sees the old one or the new one."""
+def _replace(file: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file so that whoever reads it meanwhile sees the old one or the new one; its owner and mode stay."""
     new = file.with_name(f".{file.name}.new")
-    new.write_text(text, encoding="utf-8")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
+        before = file.stat() if file.exists() else None
+        if before and os.geteuid() == 0:
+            os.fchown(out.fileno(), before.st_uid, before.st_gid)
+        os.fchmod(out.fileno(), stat.S_IMODE(before.st_mode) if before else mode)
+        out.write(text)
     new.replace(file)

@@ -44,9 +44,10 @@ def check_scope(key: Terms, scope: str, value: str) -> None:
     """Check that a key may have one thing, such as a model; raises what `check_role` does."""
     patterns: tuple[str, ...] = getattr(key, scope)
     if not any(fnmatchcase(value, pattern) for pattern in patterns):
+        nameless = scope == "tenants" and not value
+        what = f"a job without the tag {TENANT!r}" if nameless else f"the {_NAMES[scope]} {value!r}"
         raise Untrusted(
-            f"key {key.id} ({key.name}) may not have the {_NAMES[scope]} {value!r}: its {scope} are "
-            f"{', '.join(patterns) or 'none'}"
+            f"key {key.id} ({key.name}) may not have {what}: its {scope} are {', '.join(patterns) or 'none'}"
         )
 
 

@@ -39,7 +39,9 @@ class Addresses:
         try:
             parts = parsed(url)
         except InvalidJob:
-            raise InvalidArgument(f"{shown(url)} names no host; expected a URL such as https://host/path") from None
+            raise _hostless(url) from None
+        if not parts.hostname:
+            raise _hostless(url)
         if parts.username is not None or parts.fragment:
             raise InvalidArgument(f"a webhook's URL has no user, password or #: {parts.scheme}://{parts.hostname}/…")
         if parts.scheme != "https" and not (parts.scheme == "http" and self._is_named(url)):
@@ -67,6 +69,10 @@ class Addresses:
 
     def _is_named(self, url: str) -> bool:
         return any(begins_with(urlsplit(url), root) for root in self._roots)
+
+
+def _hostless(url: str) -> InvalidArgument:
+    return InvalidArgument(f"{shown(url)} names no host; expected a URL such as https://host/path")
 
 
 def _refusal(url: str) -> InvalidArgument:

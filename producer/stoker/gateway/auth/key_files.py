@@ -1,5 +1,6 @@
 """Making API keys and revoking them, in their files."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,13 +19,17 @@ def write_key(
     expires: datetime | None,
     limits: Mapping[str, int | None],
     scopes: Mapping[str, tuple[str, ...]],
+    approves: tuple[str, ...] = (),
 ) -> tuple[str, ApiKey]:
     """Make a key, and write its table; gives its text, which is kept nowhere, and what is kept.
+
+    A new file is readable by its owner alone: whoever knows a digest can make sessions of the console.
 
     Args:
         to: a folder for a new file, or a file of keys, which gets a table more.
         limits: `per_minute` and `per_day`, or None for no limit.
         scopes: what it is held to, by the field of `Terms`.
+        approves: the roles for which its owner approves deployments.
 
     Raises:
         InvalidArgument: the name is none, or there is such a key already.
@@ -33,14 +38,16 @@ def write_key(
         raise InvalidArgument(f"{name!r} is no name of a key: write letters, digits, _ and -, at most 64")
     file = to if to.suffix == ".toml" else to / f"{name}.toml"
     text, key_id, digest = new_key()
-    key = ApiKey(key_id=key_id, name=name, digest=digest, role=role, expires=expires, **dict(limits), **dict(scopes))
+    terms = {"name": name, "role": role, "expires": expires, "approves": approves, **limits, **scopes}
+    key = ApiKey.model_validate({"key_id": key_id, "digest": digest, **terms})
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     own = [f"[{name}]", f'key_id = "{key_id}"', f'digest = "{digest}"', f'role = "{role}"']
     own += [f"{limit} = {most}" for limit, most in limits.items() if most is not None]
+    own += [f"approves = {json.dumps(approves)}"] if approves else []
     with alone_in(file.parent):
         if file.exists() and name in tables_of(file, SETTING):
             raise InvalidArgument(f"there is a key {name} in {file} already: choose another name, or remove that table")
-        add_table(file, [*own, *lines_of(key)])
+        add_table(file, [*own, *lines_of(key)], mode=0o600)
     return text, key
 
 

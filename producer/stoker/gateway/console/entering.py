@@ -1,6 +1,7 @@
 """Coming in: by an API key, or once by the link that a starting gateway prints; and going out."""
 
 import asyncio
+import re
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -103,7 +104,12 @@ def refused(request: Request, problem: Problem) -> Response:
         query = f"?{request.url.query}" if request.url.query and request.method == "GET" else ""
         return RedirectResponse(login_page(path + query), 303)
     said = tag("p", str(problem.detail), class_="alert", role="alert")
-    return page(request, problem.code, said, status=problem.status_code)
+    return page(request, _words(problem.code), said, status=problem.status_code)
+
+
+def _words(code: str) -> str:
+    """The name of an error as a title: "Job not found"."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", " ", code).capitalize()
 
 
 PUBLIC = (Route(PATH, show), Route(PATH, enter, methods=["POST"]))

@@ -105,8 +105,7 @@ def _form(request: Request, job_id: str, text: str, wrong: str = "") -> Response
         tag(
             "form",
             area("What to do, as YAML", "spec", text, rows=24, hint="A line that is taken away is as by default."),
-            tag("button", "Submit"),
-            link(f"{ROOT}/jobs/{job_id}", "Leave it"),
+            tag("p", tag("button", "Submit", class_="first"), link(f"{ROOT}/jobs/{job_id}", "Leave it"), class_="acts"),
             method="post",
             action=f"{ROOT}/jobs/{job_id}/again",
         ),

@@ -23,6 +23,13 @@ _DONE: Mapping[Act, str] = {
     "resume": "Resumed",
     "resubmit": "Submitted again",
 }
+_OPEN_ONLY = "No job matches that has not ended."
+_NONE: Mapping[Act, str] = {
+    "cancel": _OPEN_ONLY,
+    "pause": _OPEN_ONLY,
+    "resume": "No job matches that is paused.",
+    "resubmit": "No job matches that has ended without success. Choose the state SUCCEEDED to submit those again, too.",
+}
 _FILTERS = ("state", "kind", "model", "tag")
 
 
@@ -35,7 +42,7 @@ async def ask(request: Request, client: Client, key: Caller) -> Response:
     chosen = {name: asked[name] for name in _FILTERS if asked.get(name)}
     verb, many = _VERBS[what], f"{matching.count:,} job{'s' if matching.count != 1 else ''}"
     if not matching.count:
-        return page(request, f"{verb}: no job", tag("p", "No job matches that this could be done with."))
+        return page(request, f"{verb}: no job", tag("p", _NONE[what]))
     hidden = [void("input", type="hidden", name=name, value=value) for name, value in {**chosen, "what": what}.items()]
     which = ", ".join(f"{name} {value}" for name, value in chosen.items())
     leave = link(f"{ROOT}/jobs", "Leave them alone")

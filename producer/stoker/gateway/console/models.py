@@ -13,7 +13,7 @@ from ..auth.scopes import require_alias, require_model, sees_model
 from ..routes import Caller, Client, needs
 from .forms import button, choice, field, sent
 from .page import ROOT, back_to, console_router, link, listed, may, page, section
-from .words import job_link, metrics_words, model_link, moment
+from .words import data_words, job_link, metrics_words, model_link, moment
 
 ROUTES = console_router()
 
@@ -96,7 +96,7 @@ def _versions(versions: Sequence[ModelVersion]) -> Html:
             ", ".join(version.aliases),
             metrics_words(version.metrics),
             f"{version.parameters:,}",
-            version.data or version.source,
+            data_words(version.data or version.source),
             model_link(version.parent) if version.parent else "",
             job_link(version.job),
             moment(version.created_at),

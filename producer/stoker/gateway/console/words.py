@@ -1,5 +1,6 @@
 """Moments, states and sizes as the console writes them."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -77,6 +78,11 @@ def progress_bar(status: JobStatus, eta: Eta | None = None) -> Html:
     if status.outage:
         parts.append(tag("span", status.outage.reason, class_="why"))
     return tag("span", *parts, class_="progress")
+
+
+def data_words(ref: str) -> Html:
+    """A reference to data; an upload by its name alone, with the whole beside it."""
+    return tag("span", re.sub("^store://[0-9a-f]{64}/", "", ref), title=ref, class_="data")
 
 
 def metrics_words(metrics: Mapping[str, float]) -> str:
