@@ -1,5 +1,6 @@
 """The console over HTTP, as programs and pages of other sites call it."""
 
+import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -199,6 +200,11 @@ def test_what_is_nonsense_is_refused_in_a_page_and_in_a_problem(gateway: Gateway
     assert 'role="alert"' in shown.body.decode()
     told = gateway.call("GET", f"{ROOT}/{path}")
     assert (told.status, told.headers["content-type"]) == (shown.status, "application/problem+json")
+    # The name of the error in words.
+    title = re.search("<h1>(.*?)</h1>", shown.body.decode())
+    assert title
+    assert title[1].replace(" ", "").lower() == told.json["code"].lower()
+    assert title[1] == title[1].capitalize()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from stoker.gateway.auth.sessions import COOKIE, LASTS_S, LoginLink, cookie_in, 
 from stoker.gateway.console.charts import chart
 from stoker.gateway.console.curves import curves
 from stoker.gateway.console.trying import may_explain
+from stoker.gateway.console.words import data_words
 
 _STATIC = Path(stoker.gateway.console.__file__).parent / "static"
 # Of all that a browser loads for a page, besides the page.
@@ -136,3 +137,9 @@ def test_of_values_that_are_no_numbers_there_is_no_chart() -> None:
 )
 def test_who_may_not_submit_an_explanation_gets_none(fields: dict[str, Any], may: bool) -> None:
     assert may_explain(key(**fields)) is may
+
+
+def test_an_upload_is_shown_by_its_name_with_its_whole_reference_beside_it() -> None:
+    ref = f"store://{'0' * 64}/customers.csv"
+    assert data_words(ref) == f'<span title="{ref}" class="data">customers.csv</span>'
+    assert ">s3://bucket/a.csv<" in data_words("s3://bucket/a.csv")
