@@ -94,7 +94,7 @@ def _versions(versions: Sequence[ModelVersion]) -> Html:
         (
             model_link(version.ref),
             ", ".join(version.aliases),
-            metrics_words(version.metrics),
+            tag("span", metrics_words(version.metrics), class_="metrics"),
             f"{version.parameters:,}",
             data_words(version.data or version.source),
             model_link(version.parent) if version.parent else "",
