@@ -2,17 +2,23 @@
 
 import re
 from collections.abc import Iterator
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
 import stoker
 from stoker.gateway.auth.sessions import COOKIE, LoginLink, cookie_of
+from stoker.gateway.console import trying
 from stoker.gateway.console.page import ROOT
+from stoker.ledger import attempts
+from stoker.models.signature import TensorSpec
+from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import Eventually
 from .gateways import Answer, Gateway, keys_of_all_roles, running_gateway
+from .test_ledger import result_of, version
+from .test_model_keeping import run, submit
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _PAGE = {"Accept": "text/html"}
@@ -261,3 +267,35 @@ def test_a_look_at_a_login_link_leaves_it_for_who_opens_it(gateway: Gateway) -> 
     assert "set-cookie" not in gateway.call("GET", link.path, key=None, headers=beforehand).headers
     assert COOKIE in gateway.call("GET", link.path, key=None).headers["set-cookie"]
     assert gateway.call("GET", link.path, key=None).status == 401
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"vector": "[1, 2]"}, "no answer from"),
+        ({"vector": "[" * 100_000}, "nested too deep"),
+        ({"vector": "[1e999, 2]"}, "finite"),
+        ({"vector": "[1]"}, "2"),
+        ({"vector": "[1, 2]", "number": "1e999"}, "finite"),
+        ({"vector": "[1, 2]", "number": "²"}, "is a number"),
+        ({"vector": "[1, 2]", "picture": "data:image/png;base64,é"}, "is a picture"),
+        ({"vector": "[1, 2]", "picture": "/etc/passwd"}, "is a picture"),
+    ],
+)
+def test_what_is_tried_is_asked_for_or_refused_in_words(
+    gateway: Gateway, connection: Connection, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], said: str
+) -> None:
+    monkeypatch.setattr(trying, "_TIMEOUT_S", 0.1)
+    attempt = run(connection, submit(connection))
+    inputs = (
+        TensorSpec(name="number", dtype="float32", shape=(1,), kind="number", columns=("number",)),
+        TensorSpec(name="vector", dtype="float32", shape=(2,), kind="vector"),
+        *([TensorSpec(name="picture", dtype="uint8", shape=(8, 8, 3), kind="image")] if "picture" in given else []),
+    )
+    made = version(1, attempt.job_id)
+    made = made.model_copy(update={"signature": made.signature.model_copy(update={"inputs": inputs})})
+    connection.run(attempts.succeed(attempt, result_of(), [made]))
+    sent = urlencode({f"column.{name}": value for name, value in ({"number": "1"} | given).items()}).encode()
+    answer = gateway.call("POST", f"{ROOT}/try/{made.ref}", sent, headers=_FORM)
+    told = answer.body.decode().partition('role="alert">')[2].partition("</p>")[0]
+    assert (answer.status, said in told) == (200, True), told

@@ -106,6 +106,8 @@ def test_what_is_not_as_its_sender_says_is_not_kept(gateway: Gateway) -> None:
         assert gateway.call("PUT", wrong, LONG).status in (400, 404), wrong
     packed = gateway.call("POST", "/v1/files?name=x.csv", LONG, headers={"Content-Encoding": "gzip"})
     assert packed.status == 415
+    part = gateway.call("POST", "/v1/files?name=x.csv", LONG, headers={"Content-Range": "bytes 0-9/99"})
+    assert part.status == 400
     for days in ("0", "-1", "nan", "1e9", "x"):
         assert gateway.call("POST", f"/v1/files?name=x.csv&keep_days={days}", b"x").status == 400, days
 
@@ -186,8 +188,12 @@ def test_what_has_changed_in_the_store_is_not_sent_to_its_end(
             else:
                 refused = gateway.call("GET", told.headers["location"])
                 assert (refused.status, str(tmp_path) in refused.body.decode()) == (502, False)
+            joined = gateway.call("POST", "/v1/files/join", {"name": "whole.bin", "parts": [told.json["ref"]]})
+            assert (joined.status, joined.json["code"]) == (502, "Corrupt")
         file.unlink()
         assert gateway.call("GET", told.headers["location"]).status == 410
+        joined = gateway.call("POST", "/v1/files/join", {"name": "whole.bin", "parts": [told.json["ref"]]})
+        assert (joined.status, joined.json["code"]) == (410, "Missing")
 
 
 def test_a_table_is_uploaded_trained_on_and_the_model_fetched(

@@ -454,6 +454,9 @@ def test_arguments_are_checked_and_there_are_only_so_many(redis_url: str, receiv
         wrong: list[Callable[[], object]] = [
             lambda: client.add_webhook(receiver.url, on="job.*"),
             lambda: client.add_webhook(receiver.url, on=[]),
+            lambda: client.add_webhook(receiver.url, tags={"team": "\ud800"}),
+            lambda: client.add_webhook(receiver.url, tags={"\ud800": "a"}),
+            lambda: client.add_webhook(receiver.url, tags=["a"]),  # type: ignore[arg-type]
             lambda: client.add_webhook(receiver.url, on=["jobs.*"]),
             lambda: client.add_webhook(receiver.url, on=["job.**"]),
             lambda: client.add_webhook(receiver.url, on=[5]),  # type: ignore[list-item]

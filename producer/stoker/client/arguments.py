@@ -146,7 +146,8 @@ def tags(value: object) -> dict[str, str]:
     """Tags by name; an empty dict for None."""
     if value is None:
         return {}
-    if not isinstance(value, Mapping) or not all(isinstance(word, str) for pair in value.items() for word in pair):
+    words = [word for pair in value.items() for word in pair] if isinstance(value, Mapping) else [value]
+    if not (isinstance(value, Mapping) and all(isinstance(word, str) and _is_unicode(word) for word in words)):
         raise InvalidArgument(f"tags must be a dict of text by name, got {short(value)}")
     return dict(value)
 

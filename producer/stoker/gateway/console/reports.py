@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from ..auth.scopes import visible
+from ..files.sending import readable
 from ..problems import Problem
 from ..routes import Caller, Client, needs
 from .page import console_router
@@ -20,4 +21,6 @@ async def report(client: Client, key: Caller, job_id: str, name: str) -> Respons
     file = (await job.files()).get(name)
     if file is None or not file.artifact.name.endswith(".html") or file.artifact.size > MOST_BYTES:
         raise Problem(404, "NotFound", f"job {job_id} has no report of this name")
-    return Response(await file.read(), 200, {"Content-Security-Policy": _POLICY}, "text/html; charset=utf-8")
+    with readable():
+        content = await file.read()
+    return Response(content, 200, {"Content-Security-Policy": _POLICY}, "text/html; charset=utf-8")

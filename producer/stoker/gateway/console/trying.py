@@ -154,7 +154,8 @@ def _rows(version: ModelVersion, given: Mapping[str, str]) -> Any:
     for spec in version.signature.inputs:
         for column in spec.columns or (spec.name,):
             row[column] = _value(spec, column, given.get(_COLUMN + column, ""))
-    return row
+    # A list of one, for a value may be a list itself.
+    return [row]
 
 
 def _value(spec: TensorSpec, column: str, text: str) -> object:

@@ -61,7 +61,7 @@ async def answer(request: Request, file: AsyncStoredFile, counted: AbstractConte
     counted.__enter__()
     blocks = file.blocks(start, stop)
     try:
-        with _readable():
+        with readable():
             first = await anext(blocks, b"")
     except BaseException:
         counted.__exit__(None, None, None)
@@ -133,8 +133,12 @@ def _part(headers: Mapping[str, str], tag: str, size: int) -> tuple[int, int] | 
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
-    """Say of what cannot be read what a caller may know."""
+def readable() -> Iterator[None]:
+    """Say of what of the store cannot be read what a caller may know.
+
+    Raises:
+        Problem: 410 for a file that is gone, 502 for one that cannot be read.
+    """
     try:
         yield
     except Missing:

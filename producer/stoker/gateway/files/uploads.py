@@ -71,7 +71,8 @@ async def join(request: Request, client: Client, key: Caller, wanted: Parts) -> 
         async with receiving() as received:
             for ref in wanted.parts:
                 part = await client.stored(ref)
-                await received.take(part.blocks(), state.settings.gateway_file_bytes)
+                with sending.readable():
+                    await received.take(part.blocks(), state.settings.gateway_file_bytes)
             received.require(wanted.digest)
             return await _store(client, received, wanted.name, wanted.keep_days)
 
@@ -125,6 +126,9 @@ async def _receive(
     request: Request, client: AsyncClient, key: Caller, name: str, digest: str | None, keep_days: float
 ) -> Response:
     refuse_encoding(request)
+    if "content-range" in request.headers:
+        why = "a body is a whole file here: send each part as a file without Content-Range, and POST /v1/files/join"
+        raise Problem(400, "InvalidArgument", why)
     state = state_of(request)
     most_bytes = state.settings.gateway_file_bytes
     with state.gate.stream(key):
