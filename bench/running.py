@@ -19,6 +19,8 @@ from .peers import Peer
 from .venvs import python_for
 
 _STOP_S = 15.0
+# `stoker up` without what it runs besides, which older ones do not know how to leave out.
+_UP = "from stoker.local import up; from stoker.settings import Settings; up(Settings())"
 # Longer than the longest measurement, so that a system which lost a job ends it.
 _LIMIT_S = 300.0
 # So that none reports on its use, and none takes a GPU beside the others' cores.
@@ -151,7 +153,7 @@ def running_stoker(
         environment = environment_for(url, models) | checkout.environment() | settings | place
         python = str(checkout.python)
         with ExitStack() as training:
-            command = [python, "-m", "stoker.cli", "up"]
+            command = [python, "-c", _UP]
             start = partial(Subprocess, command, log=folder / "log", environment=environment)
             training.enter_context(Supervised(start(), start, grace_s=_STOP_S))
             uncalled = [] if serving else ["--uncalled"]

@@ -46,7 +46,11 @@ def _run(settings: Settings) -> int:
         _infer(client)
     draw(Rule(style="dim"))
     say("All of it is kept under ", (str(settings.home), "bold"), f"; logs are in {settings.home / 'logs'}.")
-    say("Next: ", ("stoker up", "bold"), " in one terminal, and the README's twelve lines of Python in another.")
+    say(
+        "Next: ",
+        ("stoker up", "bold"),
+        ", which names its console for your browser, and the README's Python beside it.",
+    )
     return 0
 
 

@@ -1,6 +1,7 @@
 """`stoker gateway`, and its API keys: `new-key`, `keys`, `revoke`."""
 
 import importlib.util
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -71,6 +72,8 @@ def run(
         int | None,
         typer.Option(min=1, max=65535, help="On which port, instead of STOKER_GATEWAY_PORT.", show_default=False),
     ] = None,
+    # What has started this one is told by a pipe where the console is, once it listens: a log would keep it.
+    tell: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve Stoker over HTTP."""
     if context.invoked_subcommand:
@@ -78,19 +81,28 @@ def run(
     if any(importlib.util.find_spec(package) is None for package in ("fastapi", "uvicorn", "httptools", "uvloop")):
         raise Unavailable("the gateway is not installed here: pip install 'stoker[gateway]'")
     from ..gateway.auth.sessions import LoginLink
+    from ..gateway.console.page import ROOT
     from ..gateway.serve import keys_of, log_quietly, server_of
 
     given = {"gateway_host": host, "gateway_port": port}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     ring, made = keys_of(settings)
     log_quietly()
-    address = f"http://{settings.gateway_host}:{settings.gateway_port}"
-    say(f"listens on {address}")
     link = LoginLink(made.key) if made else None
-    if made and link:
-        say("its only key, for this run: ", (made.text, "bold"))
-        say("its console, for whoever opens this first: ", (f"{address}{link.path}", "bold"))
-    server_of(settings, ring, link).run()
+
+    def listens() -> None:
+        path = link.path if link else ROOT
+        if tell is not None:
+            with os.fdopen(tell, "w") as reader:
+                reader.write(f"{path}\n")
+            return
+        address = f"http://{settings.gateway_host}:{settings.gateway_port}"
+        say(f"listens on {address}")
+        if made:
+            say("its only key, for this run: ", (made.text, "bold"))
+            say("its console, for whoever opens this first: ", (f"{address}{path}", "bold"))
+
+    server_of(settings, ring, link, listens).run()
 
 
 @gateway.command("new-key")

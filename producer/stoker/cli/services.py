@@ -33,14 +33,21 @@ def demo(secured: Secure = False) -> None:
     _become("stoker_workers.demo")
 
 
-def up(secured: Secure = False) -> None:
-    """Run everything on this machine: a Redis server of its own, a controller and a CPU worker, until Ctrl-C.
+def up(
+    secured: Secure = False,
+    gateway: Annotated[
+        bool, typer.Option("--gateway/--no-gateway", help="Whether to run the gateway with its console, too.")
+    ] = True,
+    flower: Annotated[bool, typer.Option("--flower/--no-flower", help="Whether to run Flower, too.")] = True,
+) -> None:
+    """Run everything on this machine: a Redis server of its own, a controller, a CPU worker, the console, until Ctrl-C.
 
-    Needs no set-up; its data stay under STOKER_HOME. With STOKER_REDIS_URL set, it runs no server.
+    Needs no set-up; its data stay under STOKER_HOME. With STOKER_REDIS_URL set, it runs no server. What of gateway and
+    Flower is not installed is left out, and it says so.
     """
     _need_tensorflow()
     _secure(secured)
-    run_local(Settings(), say=say)
+    run_local(Settings(), gateway=gateway, flower=flower, say=say)
 
 
 def worker(

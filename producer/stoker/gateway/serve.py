@@ -2,6 +2,8 @@
 
 import ipaddress
 import logging
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
@@ -23,11 +25,22 @@ _BACKLOG = 2048
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which tells the gateway at once that it is to end, so that streams do."""
+    """uvicorn's server, which tells the gateway at once that it is to end, so that streams do.
 
-    def __init__(self, config: uvicorn.Config, state: State) -> None:
+    Args:
+        listens: is called once it does.
+    """
+
+    def __init__(self, config: uvicorn.Config, state: State, listens: Callable[[], object]) -> None:
         super().__init__(config)
         self._state = state
+        self._listens = listens
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        if self.started:
+            self._listens()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end; a second signal does not wait."""
@@ -43,11 +56,14 @@ class MadeKey:
     text: str
 
 
-def server_of(settings: Settings, keys: KeyRing, link: LoginLink | None = None) -> Server:
+def server_of(
+    settings: Settings, keys: KeyRing, link: LoginLink | None = None, listens: Callable[[], object] = bool
+) -> Server:
     """A gateway with these settings, about to listen.
 
     Args:
         link: lets whoever started it in to the console, once.
+        listens: is called once it does.
     """
     app, state = make_app(settings, keys)
     state.login_link = link
@@ -72,7 +88,7 @@ def server_of(settings: Settings, keys: KeyRing, link: LoginLink | None = None) 
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    return Server(config, state)
+    return Server(config, state, listens)
 
 
 def keys_of(settings: Settings) -> tuple[KeyRing, MadeKey | None]:

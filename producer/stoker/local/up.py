@@ -14,6 +14,7 @@ from ..errors import StokerError
 from ..models.store import Store
 from ..settings import Settings
 from ..urls import masked
+from .beside import Place, start_flower, start_gateway
 from .lock import lock
 from .server import fresh_log, local_server
 from .subprocesses import Subprocess, Supervised
@@ -42,9 +43,11 @@ class LocalStack:
 
     Attributes:
         redis_url: the Redis that the worker uses, once the block is entered.
+        environment: the variables that its processes get, once the block is entered.
     """
 
     redis_url: str
+    environment: dict[str, str]
 
     def __init__(
         self, settings: Settings, *, worker: Sequence[str] = WORKER, controller: Sequence[str] = CONTROLLER
@@ -73,6 +76,8 @@ class LocalStack:
                 if self._settings.redis_url is None and self._settings.origin(roots) == "default":
                     environment[f"STOKER_{roots.upper()}"] = "/"
 
+            self.environment = environment
+
             def supervised(name: str) -> Supervised:
                 command, log = self._commands[name], fresh_log(home, name)
 
@@ -100,13 +105,22 @@ class LocalStack:
         self._worker.kill()
 
 
-def up(settings: Settings, *, worker: Sequence[str] = WORKER, say: Callable[[str], object] = print) -> None:
+def up(
+    settings: Settings,
+    *,
+    worker: Sequence[str] = WORKER,
+    gateway: bool = False,
+    flower: bool = False,
+    say: Callable[[str], object] = print,
+) -> None:
     """Run the local stack until Ctrl-C or SIGTERM, then end it in order; a second signal does not wait for jobs.
 
     To be called from the main thread.
 
     Args:
         worker: the command that runs the worker.
+        gateway: whether to run a gateway with its console besides, if it is installed.
+        flower: whether to run Flower besides, if it is installed.
         say: prints a line for the user.
 
     Raises:
@@ -120,13 +134,25 @@ def up(settings: Settings, *, worker: Sequence[str] = WORKER, say: Callable[[str
         os.fdopen(writer, "wb", buffering=0) as handler,
         _at_stop_signals(lambda: handler.write(b".")),
         LocalStack(settings, worker=worker) as stack,
+        ExitStack() as beside,
     ):
-        log = settings.home / "logs" / "worker.log"
-        say(f"Stoker is up: Redis at {masked(stack.redis_url)}, and a worker that logs to {log}. Ctrl-C ends it.")
+        started = [start_gateway(settings, stack.environment, say)] if gateway else []
+        started += [start_flower(settings, stack.environment)] if flower else []
+        for supervised, _ in started:
+            if supervised:
+                beside.enter_context(supervised)
+        _say_places(stack.redis_url, settings.home, [place for _, places in started for place in places], say)
         signals.read(1)
+        beside.close()
         say("Ending: running jobs go back to their queue. A second Ctrl-C does not wait for them.")
         with _at_stop_signals(stack.hurry):
             stack.stop()
+
+
+def _say_places(redis_url: str, home: Path, places: Sequence[Place], say: Callable[[str], object]) -> None:
+    say(f"Stoker is up: Redis at {masked(redis_url)}, and a worker that logs to {home / 'logs'}. Ctrl-C ends it.")
+    for place in places:
+        say(f"  {place.name:8} {place.address}{'  ' * bool(place.address)}({place.note})")
 
 
 @contextmanager

@@ -111,13 +111,15 @@ def _configure(config: Path | None, defaults: dict[str, object]) -> None:
 
 
 def _password(given: Path | None, home: Path) -> str:
-    """The password in the given file, or in our own, which is made and printed at the first start."""
+    """The password in the given file, or in our own, which is made at the first start, and shown on a terminal."""
     path = given or home / "password"
     if given is None and not path.exists():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(secrets.token_urlsafe(18) + "\n")
-        print(f"Flower's user is {USER}, its password {path.read_text().strip()}; it stays in {path}.", flush=True)
+        # A log would keep it.
+        shown = f" {path.read_text().strip()}; it stays" if sys.stdout.isatty() else ""
+        print(f"Flower's user is {USER}, its password{shown} in {path}.", flush=True)
     try:
         password = path.read_text(encoding="utf-8").strip()
     except OSError as error:
