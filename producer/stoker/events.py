@@ -50,6 +50,7 @@ class JobState(StrEnum):
         return newer
 
 
+OPEN = (JobState.WAITING, JobState.QUEUED, JobState.RUNNING)
 FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.DEAD, JobState.PRUNED)
 
 

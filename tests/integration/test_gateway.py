@@ -324,8 +324,9 @@ def test_bodies_beyond_the_room_for_all_are_refused_and_short_ones_are_not(
         headers = {"Content-Type": "application/json"}
         long, short = b'{"kind": 1, "kind": 2}' + b" " * 80_000, b'{"kind": 1, "kind": 2}'
         room.taken_bytes = 400_000
-        told = gateway.call("POST", "/v1/jobs", long, headers=headers)
-        assert (told.status, told.json["code"], told.headers["retry-after"]) == (503, "Unavailable", "1")
+        for path in ("/v1/jobs", "/v2/models/digits/infer"):
+            told = gateway.call("POST", path, long, headers=headers)
+            assert (told.status, told.json["code"], told.headers["retry-after"]) == (503, "Unavailable", "1"), path
         assert gateway.call("POST", "/v1/jobs", short, headers=headers).json["code"] == "InvalidJSON"
         assert room.taken_bytes == 400_000
         room.taken_bytes = 0

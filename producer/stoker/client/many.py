@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal, TypedDict, TypeVar
 
 from ..errors import InvalidArgument, StokerError
-from ..events import JobState
+from ..events import OPEN, JobState
 from ..kinds import Spec, parse_spec
 from ..ledger import pauses, records
 from ..ledger.records import Search
@@ -22,8 +22,7 @@ _PAGE = 100
 _EXAMPLES = 3
 # So many reasons are kept of why jobs were refused.
 _MOST_REASONS = 10
-_OPEN = (JobState.WAITING, JobState.QUEUED, JobState.RUNNING)
-_UNSUCCESSFUL = (JobState.FAILED, JobState.CANCELLED, JobState.DEAD, JobState.PRUNED)
+UNSUCCESSFUL = (JobState.FAILED, JobState.CANCELLED, JobState.DEAD, JobState.PRUNED)
 Act = Literal["cancel", "pause", "resume", "resubmit"]
 
 
@@ -162,7 +161,7 @@ def _search(what: Act, filters: Filters) -> Search:
         filters.get("since"),
         filters.get("until"),
     )
-    return wanted if wanted.states else replace(wanted, states=_UNSUCCESSFUL if what == "resubmit" else _OPEN)
+    return wanted if wanted.states else replace(wanted, states=UNSUCCESSFUL if what == "resubmit" else OPEN)
 
 
 def _fits(what: Act, status: JobStatus) -> bool:

@@ -210,7 +210,7 @@ def _add(url: str, on: tuple[str, ...], tags: Mapping[str, str], secret: Signing
 
 def _all() -> Steps[list[WebhookStatus]]:
     raw: dict[str, bytes] = yield calls.stored()
-    known = [webhook for each in raw.values() if (webhook := calls.read_record(each))]
+    known = calls.read_records(raw.values())
     now: datetime = yield clock.now()
     statuses: list[WebhookStatus] = yield calls.states(known, now)
     return sorted(statuses, key=lambda status: (status.created_at, status.id))

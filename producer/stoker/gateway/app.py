@@ -90,7 +90,7 @@ def make_app(settings: Settings, keys: KeyRing) -> tuple[Door, State]:
     for table in _TABLES:
         # One flat table, which says of every route what it needs.
         app.router.routes.extend(table.routes)
-    protocol = OpenInference(state.client, state.gate.admit, most_body_bytes=settings.gateway_body_bytes)
+    protocol = OpenInference(state.client, state.gate.admit, state.room, settings.gateway_body_bytes)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(StokerError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)

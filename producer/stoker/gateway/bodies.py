@@ -8,14 +8,12 @@ from typing import Any, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
 
-from .oip.bodies import Room
+from .oip.bodies import MOST_AT_ONCE_BYTES, Room
 from .problems import Problem
 
 # A body of JSON has to be here by then, and something of any body within the second.
 _WHOLE_S, _CHUNK_S = 30.0, 10.0
 _JSON = "application/json"
-# Above, reading it would keep other requests waiting: a thread does it.
-_MOST_AT_ONCE_BYTES = 64 << 10
 
 
 class BoundedRequest(Request):
@@ -55,7 +53,7 @@ class BoundedRequest(Request):
     async def json(self) -> Any:
         """The body as JSON; raises what `body` and `read_json` do."""
         body = await self.body()
-        return read_json(body) if len(body) <= _MOST_AT_ONCE_BYTES else await asyncio.to_thread(read_json, body)
+        return read_json(body) if len(body) <= MOST_AT_ONCE_BYTES else await asyncio.to_thread(read_json, body)
 
     def release(self) -> None:
         """Give back the room of the body."""

@@ -6,7 +6,7 @@ deliveries under a lease; and notes how each try ended. All times come from the 
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,6 +68,11 @@ def read_record(raw: bytes | None) -> StoredWebhook | None:
     return readable(StoredWebhook, raw)
 
 
+def read_records(raw: Iterable[bytes]) -> list[StoredWebhook]:
+    """The webhooks whose records can be read."""
+    return all_readable(StoredWebhook, raw)
+
+
 def put(webhook: StoredWebhook, was: bytes | None, what: str, *, removes: bool = False) -> Call[str]:
     """Add, change or remove a webhook; gives "ok", "changed" (somebody else was first), or "full".
 
@@ -94,7 +99,7 @@ def look(now: datetime, limit: int) -> Call[Look]:
 
     def decode(answer: tuple[list[Any], list[bytes]]) -> Look:
         fields, events = answer
-        webhooks = [webhook for raw in fields[1::3] if (webhook := read_record(raw))]
+        webhooks = read_records(fields[1::3])
         due = {name.decode(): count for name, count in zip(fields[::3], fields[2::3], strict=True)}
         told = zip(events[::2], events[1::2], strict=True)
         return Look(tuple(webhooks), due, {place.decode(): readable(WebhookEvent, raw) for place, raw in told})

@@ -11,7 +11,7 @@ _LATE_S = 120.0
 
 def _webhooks(system: System) -> Finding:
     raw = system.connection.run(calls.stored())
-    known = [webhook for each in raw.values() if (webhook := calls.read_record(each))]
+    known = calls.read_records(raw.values())
     now = system.connection.run(clock.now())
     statuses = system.connection.run(calls.states(known, now))
     unreadable = sorted(raw.keys() - {each.id for each in known})

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from ...client.async_job import AsyncJob
 from ...errors import JobCancelled, JobDead, JobFailed, JobPruned, Timeout
-from ...events import JobState
+from ...events import OPEN
 from ...status import JobStatus
 from ..auth.scopes import actable, approves, require_role
 from ..problems import Problem
@@ -61,7 +61,7 @@ class Said(BaseModel):
 async def list_approvals(client: Client, key: Caller) -> Response:
     """List the deployments that ask for an approval and have not ended."""
     listed = []
-    for state in (JobState.WAITING, JobState.QUEUED, JobState.RUNNING):
+    for state in OPEN:
         page = await found_jobs(client, key, Wanted(state=state, kind=_KIND), _MOST, None)
         for status in page.jobs:
             job = await client.job(status.id)

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from ...client.aio import AsyncClient
 from ...client.async_job import AsyncJob
-from ...client.many import changed
+from ...client.many import UNSUCCESSFUL, changed
 from ...errors import InvalidArgument, InvalidJob, JobNotFound, ModelNotFound
-from ...events import JobState
+from ...events import OPEN, JobState
 from ...status import JobStatus
 from ..auth.keys import ApiKey
 from ..auth.scopes import actable, own_changes, require_submits, visible
@@ -21,8 +21,6 @@ from .documents import ActedOn, Many, ManyChanged
 from .listing import Wanted, found_jobs
 
 ROUTES = router("jobs")
-_OPEN = (JobState.RUNNING, JobState.QUEUED, JobState.WAITING)
-_UNSUCCESSFUL = (JobState.FAILED, JobState.CANCELLED, JobState.DEAD, JobState.PRUNED)
 # So many are asked of Redis at once, for one caller.
 _AT_ONCE = 8
 _MOST_REASONS = 10
@@ -41,7 +39,7 @@ async def cancel(client: Client, key: Caller, many: ManyBody) -> Response:
     async def act(job_id: str) -> None:
         await (await actable(key, client, job_id)).cancel()
 
-    return await _acted(client, key, many, _OPEN, act)
+    return await _acted(client, key, many, OPEN, act)
 
 
 @ROUTES.post("/jobs/pause", operation_id="pauseJobs", response_model=ActedOn, openapi_extra=needs("submit"))
@@ -51,7 +49,7 @@ async def pause(client: Client, key: Caller, many: ManyBody) -> Response:
     async def act(job_id: str) -> None:
         await (await actable(key, client, job_id)).pause()
 
-    return await _acted(client, key, many, _OPEN, act)
+    return await _acted(client, key, many, OPEN, act)
 
 
 @ROUTES.post("/jobs/resume", operation_id="resumeJobs", response_model=ActedOn, openapi_extra=needs("submit"))
@@ -61,7 +59,7 @@ async def resume(client: Client, key: Caller, many: ManyBody) -> Response:
     async def act(job_id: str) -> None:
         await (await actable(key, client, job_id)).resume()
 
-    return await _acted(client, key, many, _OPEN, act, paused=True)
+    return await _acted(client, key, many, OPEN, act, paused=True)
 
 
 @ROUTES.post("/jobs/retry", operation_id="retryJobs", response_model=ActedOn, openapi_extra=needs("submit"))
@@ -73,7 +71,7 @@ async def retry(client: Client, key: Caller, many: ManyBody) -> Response:
         await require_submits(key, client, await job.spec())
         return await job.retry()
 
-    return await _acted(client, key, many, _UNSUCCESSFUL, act)
+    return await _acted(client, key, many, UNSUCCESSFUL, act)
 
 
 @ROUTES.post("/jobs/resubmit", operation_id="resubmitJobs", response_model=ActedOn, openapi_extra=needs("submit"))
@@ -86,7 +84,7 @@ async def resubmit(client: Client, key: Caller, many: ManyChanged) -> Response:
         await require_submits(key, client, spec)
         return await client.resubmit(job_id, **own_changes(key, spec, many.changes))
 
-    return await _acted(client, key, many, _UNSUCCESSFUL, act)
+    return await _acted(client, key, many, UNSUCCESSFUL, act)
 
 
 async def _acted(

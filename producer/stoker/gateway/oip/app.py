@@ -28,8 +28,6 @@ Admit = Callable[[Scope, Need], ApiKey]
 
 PREFIX = "/v2/"
 _log = logging.getLogger(__name__)
-MOST_BODY_BYTES = 16 << 20
-_BODIES_AT_ONCE = 4
 _TIMEOUT_S = 30.0
 _LENGTH = b"inference-header-content-length"
 _ENCODER = msgspec.json.Encoder()
@@ -44,14 +42,15 @@ class OpenInference:
     Args:
         client: on which everything stands.
         admit: lets callers in.
+        room: for all bodies of the gateway that are in hand.
         most_body_bytes: how long the body of a request may be.
     """
 
-    def __init__(self, client: AsyncClient, admit: Admit, *, most_body_bytes: int = MOST_BODY_BYTES) -> None:
+    def __init__(self, client: AsyncClient, admit: Admit, room: Room, most_body_bytes: int) -> None:
         self._client = client
         self._admit = admit
         self._most_body_bytes = most_body_bytes
-        self._room = Room(_BODIES_AT_ONCE * most_body_bytes)
+        self._room = room
         self._decoding = asyncio.Semaphore()
         self._models = Models(client)
         self._statistics = Statistics()

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 from ...client.aio import AsyncClient
 from ...errors import JobNotFound, StokerError
-from ...events import JobState
+from ...events import OPEN, JobState
 from ...status import JobStatus
 from ..auth.keys import ApiKey
 from ..auth.scopes import sees
@@ -31,7 +31,6 @@ _MOST_OPEN = 1_000
 _PAGE = 500
 # Jobs that have come and gone between two looks; clocks of two machines may differ by as much.
 _OVERLAP = timedelta(seconds=5)
-_OPEN = (JobState.WAITING, JobState.QUEUED, JobState.RUNNING)
 _log = logging.getLogger(__name__)
 
 
@@ -148,7 +147,7 @@ class Feed:
         """The jobs that are open, have just been submitted, or were open at the last look; by id."""
         since, self._looked_at = self._looked_at - _OVERLAP, datetime.now(UTC)
         statuses = {status.id: status for status in await self._listed(None, since)}
-        for state in _OPEN:
+        for state in OPEN:
             statuses |= {status.id: status for status in await self._listed(state, None)}
         known = self._known or {}
         gone = [status.id for status in known.values() if not status.state.final and status.id not in statuses]

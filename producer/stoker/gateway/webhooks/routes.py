@@ -3,13 +3,14 @@
 from typing import Annotated, Literal
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from ...client.webhooks import ALL_TYPES, KEEP_S
 from ...webhooks.webhook import Delivery, NewWebhook, Webhook, WebhookStatus
 from ..auth.keys import ApiKey
 from ..auth.scopes import ALL
+from ..jobs.documents import Strict
 from ..problems import Problem
 from ..routes import Caller, Client, document, needs, router
 
@@ -17,7 +18,7 @@ ROUTES = router("webhooks")
 _MOST_LISTED = 1000
 
 
-class Wanted(BaseModel):
+class Wanted(Strict):
     """Where to tell what.
 
     Attributes:
@@ -27,26 +28,20 @@ class Wanted(BaseModel):
         ed25519: whether deliveries are also signed by a key of Ed25519.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
     url: str
     on: list[str] = Field(default_factory=lambda: list(ALL_TYPES))
     tags: dict[str, str] = Field(default_factory=dict)
     ed25519: bool = False
 
 
-class Rotation(BaseModel):
+class Rotation(Strict):
     """For how many seconds the old secret signs beside the new one."""
-
-    model_config = ConfigDict(extra="forbid")
 
     keep_s: float = KEEP_S
 
 
-class Replayed(BaseModel):
+class Replayed(Strict):
     """What to try again: a delivery, or all that are dead or wait."""
-
-    model_config = ConfigDict(extra="forbid")
 
     delivery: str | None = None
 

@@ -44,7 +44,7 @@ _OUTCOMES: tuple[tuple[str, Callable[[WebhookStatus], int]], ...] = (
 def webhook_families(connection: Connection) -> Iterator[Metric]:
     """The families of webhooks, by their ids: there are fifty at most."""
     raw = connection.run(calls.stored())
-    known = [webhook for each in raw.values() if (webhook := calls.read_record(each))]
+    known = calls.read_records(raw.values())
     statuses = connection.run(calls.states(known, connection.run(clock.now())))
     tries: Samples = {(each.id, outcome): count(each) for each in statuses for outcome, count in _OUTCOMES}
     yield counters(
