@@ -4,19 +4,23 @@ import gzip
 import hashlib
 import time
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import stoker.gateway.console
+from stoker import AuditEntry, AuditReport
 from stoker.events import Epoch
 from stoker.gateway.auth.keys import ApiKey, KeyRing, new_key
 from stoker.gateway.auth.sessions import COOKIE, LASTS_S, LoginLink, cookie_in, cookie_of, key_of
+from stoker.gateway.console.audit import visible_report
 from stoker.gateway.console.charts import chart
 from stoker.gateway.console.curves import curves
 from stoker.gateway.console.trying import may_explain
 from stoker.gateway.console.words import data_words
+from stoker.security.audit.chain import Head
 
 _STATIC = Path(stoker.gateway.console.__file__).parent / "static"
 # Of all that a browser loads for a page, besides the page.
@@ -143,3 +147,13 @@ def test_an_upload_is_shown_by_its_name_with_its_whole_reference_beside_it() -> 
     ref = f"store://{'0' * 64}/customers.csv"
     assert data_words(ref) == f'<span title="{ref}" class="data">customers.csv</span>'
     assert ">s3://bucket/a.csv<" in data_words("s3://bucket/a.csv")
+
+
+def test_a_check_of_the_audit_names_the_tenants_alone_that_a_key_is_for() -> None:
+    lost = [AuditEntry(at=datetime.now(UTC), user="", what="lost", text="cut", tenant=name) for name in ("a", "b")]
+    heads = {name: Head(number=1, digest="0") for name in ("a", "b")}
+    report = AuditReport(heads=heads, flaws=(), lost=tuple(lost))
+    of_a = visible_report(key(tenants=("a",)), report)
+    assert (list(of_a.heads), [entry.tenant for entry in of_a.lost], of_a.is_sound) == (["a"], ["a"], False)
+    assert visible_report(key(tenants=("c",)), report).is_sound
+    assert visible_report(key(), report) == report
