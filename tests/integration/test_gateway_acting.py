@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from stoker.gateway.auth.sessions import COOKIE, cookie_of
+from stoker.gateway.console.page import ROOT
 from stoker.settings import Settings
 
 from ..conftest import Eventually
@@ -153,3 +155,32 @@ def test_who_may_approves_a_deployment_and_is_named(
     assert any(f"by default for {ROLE}: manager (" in told for told in deployed.told(job))
     other = deployed.deploy(SPEC.model_copy(update={"approval": "nobody-here"}))
     assert gateway.call("POST", f"/v1/jobs/{other}/approve", {}, key="manager").status == 403
+
+
+def on_page(gateway: Gateway, name: str, method: str, path: str, body: bytes | None = None) -> Answer:
+    """A call by the session of a key."""
+    key = next(key for key in gateway.keys.known.values() if key.name == name)
+    sent = {"Cookie": f"{COOKIE}={cookie_of(key)}", "Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+    sent |= {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
+    return gateway.call(method, f"{ROOT}/jobs/{path}", body, key=None, headers=sent)
+
+
+def test_a_deployment_is_approved_on_its_page_by_those_who_may(
+    deployed: Deployed,  # noqa: F811  # it is that fixture
+    gateway: Gateway,
+) -> None:
+    job = deployed.deploy(SPEC.model_copy(update={"approval": ROLE}))
+    deployed.look()
+    assert b">Approve<" in on_page(gateway, "manager", "GET", job).body
+    assert b">Approve<" not in on_page(gateway, "operator", "GET", job).body
+    refused = on_page(gateway, "operator", "POST", f"{job}/approve", b"note=")
+    assert (refused.status, b"does not approve for" in refused.body) == (403, True)
+    assert on_page(gateway, "viewer", "POST", f"{job}/refuse", b"note=").status == 403
+    said = on_page(gateway, "manager", "POST", f"{job}/approve", b"note=looks+well")
+    assert (said.status, said.headers["location"]) == (303, f"{ROOT}/jobs/{job}")
+    assert on_page(gateway, "manager", "POST", f"{job}/refuse", b"note=").status == 422
+    deployed.look()
+    assert any(f"by default for {ROLE}: manager (" in told for told in deployed.told(job))
+    plain = deployed.deploy(SPEC)
+    assert b">Approve<" not in on_page(gateway, "manager", "GET", plain).body
+    assert on_page(gateway, "manager", "POST", f"{plain}/refuse", b"note=").status == 422

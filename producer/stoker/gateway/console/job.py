@@ -15,10 +15,12 @@ from ...models.manifest import Artifact
 from ...status import JobStatus
 from ...terminal.amounts import duration, size_text
 from ...terminal.html import Html, block, tag, void
-from ..auth.scopes import sees, visible
+from ..auth.keys import ApiKey
+from ..auth.scopes import approves, sees, visible
+from ..jobs.approving import LONGEST_NOTE, role_of
 from ..routes import Caller, Client, needs
 from .curves import curves
-from .forms import button
+from .forms import button, field
 from .job_acts import yaml_of
 from .page import ROOT, console_router, facts, link, listed, may, page, section
 from .reports import MOST_BYTES
@@ -33,18 +35,19 @@ _LOG_LINES = 500
 async def job(request: Request, client: Client, key: Caller, job_id: str) -> Response:
     """One job."""
     handle, status = await visible(key, client, job_id)
-    events, eta = await handle.events_so_far(), await handle.eta()
+    events, eta, spec = await handle.events_so_far(), await handle.eta(), await handle.spec()
     children = [child for child in await client.jobs(parent=job_id, limit=50) if sees(key, child)]
     return page(
         request,
         f"{status.kind} {status.model}",
         _head(request, status, eta),
+        _approval(key, status, role_of(spec)) if may(request, "submit") else "",
         curves(events),
         await _result(handle, status),
         _attempts(await handle.attempts()),
         section("Jobs that it asked for", _children(children)) if children else "",
         await _log(handle),
-        section("Spec", tag("pre", block(yaml_of(await handle.spec())), tabindex="0")),
+        section("Spec", tag("pre", block(yaml_of(spec)), tabindex="0")),
         _events(events),
         follows=job_id,
     )
@@ -80,6 +83,18 @@ def _buttons(status: JobStatus) -> Html:
         made.append(button(f"{place}/retry", "Retry"))
     made.append(link(f"{place}/again", "Submit again with edits"))
     return tag("div", *made, class_="acts")
+
+
+def _approval(key: ApiKey, status: JobStatus, role: str | None) -> Html:
+    """What somebody of the role that a deployment waits for may say to it."""
+    if role is None or status.state is not JobState.WAITING or not approves(key, role):
+        return Html("")
+    place = f"{ROOT}/jobs/{status.id}"
+    grant = tag("button", "Approve", class_="first")
+    refuse = tag("button", "Refuse", class_="danger", formaction=f"{place}/refuse")
+    note = field("Why", "note", maxlength=str(LONGEST_NOTE))
+    form = tag("form", note, tag("p", grant, refuse, class_="acts"), method="post", action=f"{place}/approve")
+    return section("Approval", tag("p", f"It goes on when {role} approve it. The first word holds."), form)
 
 
 async def _result(handle: AsyncJob[Result], status: JobStatus) -> Html:
@@ -159,8 +174,8 @@ async def _log(handle: AsyncJob[Result]) -> Html:
     lines = await handle.logs()
     if not lines:
         return Html("")
-    field = void("input", type="search", data_searches="log")
-    search = tag("label", tag("span", "Search"), field, hidden="", class_="search")
+    typed = void("input", type="search", data_searches="log")
+    search = tag("label", tag("span", "Search"), typed, hidden="", class_="search")
     many = f"The last {_LOG_LINES:,} of {len(lines):,} lines. " if len(lines) > _LOG_LINES else ""
     whole = tag("p", many, link(f"/v1/jobs/{handle.id}/logs", "All as JSON"))
     return section("Log", search, whole, tag("pre", block("\n".join(lines[-_LOG_LINES:])), id="log", tabindex="0"))

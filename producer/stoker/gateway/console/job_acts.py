@@ -13,6 +13,7 @@ from ...errors import InvalidArgument, StokerError
 from ...kinds import Spec
 from ...terminal.html import tag
 from ..auth.scopes import actable, own_changes, require_submits, visible
+from ..jobs.approving import say
 from ..routes import Caller, Client, needs
 from .forms import area, sent
 from .page import ROOT, back_to, console_router, link, page
@@ -51,6 +52,20 @@ async def retry(client: Client, key: Caller, job_id: str) -> Response:
     await require_submits(key, client, await job.spec())
     new = await job.retry()
     return back_to(f"{ROOT}/jobs/{new.id}", f"Submitted again: this is the new job, after {job_id[:8]}.")
+
+
+@ROUTES.post("/jobs/{job_id}/approve", openapi_extra=needs("submit"))
+async def approve(request: Request, client: Client, key: Caller, job_id: str) -> Response:
+    """Let a deployment go on that waits for an approval."""
+    await say(client, key, job_id, (await sent(request)).get("note", ""), is_granted=True)
+    return back_to(f"{ROOT}/jobs/{job_id}", "Approved: it goes on within a second.")
+
+
+@ROUTES.post("/jobs/{job_id}/refuse", openapi_extra=needs("submit"))
+async def refuse(request: Request, client: Client, key: Caller, job_id: str) -> Response:
+    """End a deployment that waits for an approval."""
+    await say(client, key, job_id, (await sent(request)).get("note", ""), is_granted=False)
+    return back_to(f"{ROOT}/jobs/{job_id}", "Refused: it ends within a second.")
 
 
 @ROUTES.get("/jobs/{job_id}/again", openapi_extra=needs("submit"))

@@ -5,10 +5,13 @@ from typing import Any
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from ...client.aio import AsyncClient
 from ...client.async_job import AsyncJob
 from ...errors import JobCancelled, JobDead, JobFailed, JobPruned, Timeout
 from ...events import OPEN
+from ...kinds import Deploy, Spec
 from ...status import JobStatus
+from ..auth.keys import ApiKey
 from ..auth.scopes import actable, approves, require_role
 from ..problems import Problem
 from ..routes import Caller, Client, document, needs, router
@@ -18,7 +21,7 @@ from .listing import Wanted, found_jobs
 ROUTES = router("approvals")
 _KIND = "deploy"
 _MOST = 500
-_LONGEST_NOTE = 800
+LONGEST_NOTE = 800
 
 
 class Asking(BaseModel):
@@ -45,7 +48,7 @@ class AskingList(BaseModel):
 class Word(Strict):
     """What is said to a deployment; `note` says why, in a sentence."""
 
-    note: str = Field(default="", max_length=_LONGEST_NOTE)
+    note: str = Field(default="", max_length=LONGEST_NOTE)
 
 
 class Said(BaseModel):
@@ -65,7 +68,7 @@ async def list_approvals(client: Client, key: Caller) -> Response:
         page = await found_jobs(client, key, Wanted(state=state, kind=_KIND), _MOST, None)
         for status in page.jobs:
             job = await client.job(status.id)
-            role = await _role(job)
+            role = role_of(await job.spec())
             if role is not None:
                 may = approves(key, role)
                 listed.append(Asking(job=status, role=role, may_approve=may, evidence=await _evidence(job)))
@@ -75,25 +78,33 @@ async def list_approvals(client: Client, key: Caller) -> Response:
 @ROUTES.post("/jobs/{job_id}/approve", operation_id="approveJob", response_model=Said, openapi_extra=needs("submit"))
 async def approve(client: Client, key: Caller, job_id: str, word: Word) -> Response:
     """Let a deployment go on that waits for an approval; for keys that `approves` names the role of."""
-    return await _say(client, key, job_id, word.note, is_granted=True)
+    return document(await say(client, key, job_id, word.note, is_granted=True))
 
 
 @ROUTES.post("/jobs/{job_id}/refuse", operation_id="refuseJob", response_model=Said, openapi_extra=needs("submit"))
 async def refuse(client: Client, key: Caller, job_id: str, word: Word) -> Response:
     """End a deployment that waits for an approval; see `approveJob`."""
-    return await _say(client, key, job_id, word.note, is_granted=False)
+    return document(await say(client, key, job_id, word.note, is_granted=False))
 
 
-async def _say(client: Client, key: Caller, job_id: str, note: str, *, is_granted: bool) -> Response:
+async def say(client: AsyncClient, key: ApiKey, job_id: str, note: str, *, is_granted: bool) -> Said:
+    """Say to a deployment that it may go on, or that it may not.
+
+    Raises:
+        JobNotFound: as `visible`.
+        Problem: 403, the key may not; 422, the job asks for no approval.
+        InvalidArgument: the note is too long.
+        InvalidJob: it was said already, or the job has ended.
+    """
     job = await actable(key, client, job_id)
-    role = await _role(job)
+    role = role_of(await job.spec())
     if role is None:
         raise Problem(422, "InvalidJob", f"job {job_id} asks for no approval: that is what Deploy(approval=…) does")
     require_role(key, role)
     # Redis knows the gateway: whom that has believed stands in the note.
     said = f"{key.name} ({key.id})" + (f": {note}" if note else "")
     by = await client.approve(job, refuse=not is_granted, note=said)
-    return document(Said(job=job_id, approved=is_granted, by=by, note=said))
+    return Said(job=job_id, approved=is_granted, by=by, note=said)
 
 
 async def _evidence(job: AsyncJob[Any]) -> list[str]:
@@ -104,7 +115,6 @@ async def _evidence(job: AsyncJob[Any]) -> list[str]:
         return []
 
 
-async def _role(job: AsyncJob[Any]) -> str | None:
-    """The role whose approval a job asks for."""
-    role: str | None = getattr(await job.spec(), "approval", None)
-    return role
+def role_of(spec: Spec) -> str | None:
+    """The role whose approval a job asks for; None if it asks for none."""
+    return spec.approval if isinstance(spec, Deploy) else None
