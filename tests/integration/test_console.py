@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -10,8 +11,10 @@ import stoker
 from stoker.gateway.auth.sessions import COOKIE, LoginLink, cookie_of
 from stoker.gateway.console import trying
 from stoker.gateway.console.page import ROOT
+from stoker.kinds.describe import DescribeResult
 from stoker.ledger import attempts
 from stoker.models.signature import TensorSpec
+from stoker.models.store import Store
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
@@ -299,3 +302,29 @@ def test_what_is_tried_is_asked_for_or_refused_in_words(
     answer = gateway.call("POST", f"{ROOT}/try/{made.ref}", sent, headers=_FORM)
     told = answer.body.decode().partition('role="alert">')[2].partition("</p>")[0]
     assert (answer.status, said in told) == (200, True), told
+
+
+def test_a_report_can_do_nothing_and_one_that_is_gone_is_told(
+    redis_url: str, connection: Connection, eventually: Eventually, tmp_path: Path
+) -> None:
+    settings = Settings(redis_url=redis_url, store_url=str(tmp_path))
+    page = b"<script>fetch('/v1/jobs')</script>"
+    report = Store(settings.store_place).put_bytes(page, "report.html")
+    files = {"html": report, "report": Store(settings.store_place).put_bytes(b"{}", "report.json")}
+    attempt = run(connection, submit(connection, stoker.Describe(data="sample://iris", device="cpu")))
+    columns = {"columns": (), "target": None, "task": None, "task_why": None, "task_doubt": None, "warnings": ()}
+    result = DescribeResult.model_validate({"data": "sample://iris", "rows": 1, "run_s": 1, "files": files, **columns})
+    connection.run(attempts.succeed(attempt, result, []))
+    path = f"{ROOT}/jobs/{attempt.job_id}/files"
+    with running_gateway(settings, eventually) as gateway:
+        shown = gateway.call("GET", f"{path}/html")
+        assert (shown.status, shown.body) == (200, page)
+        policy = shown.headers["content-security-policy"].split("; ")
+        assert {"sandbox", "default-src 'none'"} <= set(policy)
+        assert not any(part.startswith(("script-src", "connect-src", "form-action")) for part in policy)
+        assert gateway.call("GET", f"{path}/report").status == 404
+        [kept] = (file for file in tmp_path.rglob("*") if file.is_file() and file.read_bytes() == page)
+        kept.write_bytes(b"!" + page[1:])
+        assert gateway.call("GET", f"{path}/html").json["code"] == "Corrupt"
+        kept.unlink()
+        assert gateway.call("GET", f"{path}/html").status == 410
