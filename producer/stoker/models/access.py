@@ -108,7 +108,8 @@ def refusal(ref: str) -> Unsafe:
     return Unsafe(
         f"this worker may not read {shown(ref)}: it reads its store, buckets (s3://, gs://, az://), https:// of public "
         "addresses, and what its setting data_roots names; to allow more, add a folder or the beginning of a URL to "
-        "data_roots in the worker's stoker.toml, or to STOKER_DATA_ROOTS"
+        "data_roots in the worker's stoker.toml, or to STOKER_DATA_ROOTS; or upload it, by client.upload or "
+        "POST /v1/files"
     )
 
 
