@@ -113,7 +113,16 @@ def test_training_and_validation_share_a_chart_and_what_was_done_twice_is_shown_
 
 @pytest.mark.parametrize(
     "values",
-    [[1.0], [0.0, 0.0], [1e-300, 2e-300], [-1e12, 1e12], [5.0, 5.0 + 1e-12], [1.0, float("nan"), float("inf")]],
+    [
+        [1.0],
+        [0.0, 0.0],
+        [1e-300, 2e-300],
+        [-1e12, 1e12],
+        [5.0, 5.0 + 1e-12],
+        [1.0, float("nan"), float("inf")],
+        [1.0, -1.7e308, 1.7e308],
+        [-1e300, 1e300],
+    ],
 )
 def test_any_values_make_a_chart_within_its_frame(values: list[float]) -> None:
     picture = chart("loss", {"loss": [(float(at), value) for at, value in enumerate(values, 1)]})

@@ -11,12 +11,13 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 12.0, 12.0, 28.0
 # So many points are told one by one, by a title that a browser shows.
 _MOST_DOTS = 120
 _TICKS = 4
+_MOST = 1e300
 _LINES = 6
 
 
 def chart(title: str, lines: Mapping[str, Points], *, over: str = "epoch") -> Html:
-    """Lines with axes, a legend, and the newest values; what is not finite is left out."""
-    shown = {name: [point for point in points if all(map(math.isfinite, point))] for name, points in lines.items()}
+    """Lines with axes, a legend, and the newest values; what no axis can hold is left out."""
+    shown = {name: [point for point in points if all(map(_is_shown, point))] for name, points in lines.items()}
     shown = {name: points for name, points in shown.items() if points}
     if not shown:
         return Html("")
@@ -29,6 +30,11 @@ def chart(title: str, lines: Mapping[str, Points], *, over: str = "epoch") -> Ht
         "figcaption", tag("b", title), *(_key(name, points, at) for at, (name, points) in enumerate(shown.items()))
     )
     return tag("figure", legend, picture)
+
+
+def _is_shown(value: float) -> bool:
+    """Whether an axis can hold a number: it is finite, and so is how far it may be from another."""
+    return abs(value) <= _MOST
 
 
 def _line(frame: "_Frame", name: str, points: Points, over: str, kind: str) -> list[Html]:
