@@ -33,9 +33,11 @@ from stoker.local.subprocesses import Subprocess
 from stoker.redis.calls import drive
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
+from stoker.webhooks import calls
 from stoker.webhooks.addresses import Addresses
 from stoker.webhooks.calls import MOST_WAITING
 from stoker.webhooks.schedule import MOST_TRIES
+from stoker.webhooks.webhook import DeliveryState
 from stoker_workers.controller.webhooks.duty import AT_ONCE, LEASE, Webhooks
 from stoker_workers.observe.metrics import LedgerCollector
 
@@ -324,6 +326,28 @@ def test_what_is_given_up_is_kept_and_replayed(
         deliverer.deliver(after=timedelta(days=31))
         assert client.deliveries(webhook.id) == []
         assert not connection.client.exists(f"stoker:webhook-deliveries:{webhook.id}")
+
+
+def test_what_arrives_while_all_is_replayed_is_not_sent_again(
+    redis_url: str, connection: Connection, receiver: Receiver, eventually: Eventually
+) -> None:
+    deliverer = Deliverer(connection, eventually, roots=roots_of(receiver))
+    with client_of(redis_url, receiver) as client:
+        webhook = client.add_webhook(receiver.url)
+        receiver.answer = lambda _: b"HTTP/1.1 500 No\r\n\r\n"
+        end_jobs(client, 1)
+        deliverer.deliver()
+        read = client.deliveries(webhook.id)
+        assert [each.state for each in read] == [DeliveryState.WAITING]
+        receiver.answer = lambda _: OK
+        deliverer.deliver(after=timedelta(minutes=5))
+        arrived = len(receiver.received)
+        stored = calls.read_record(connection.run(calls.record(webhook.id)))
+        assert stored is not None
+        for read_then, sent in ((read, 0), (client.deliveries(webhook.id), 1)):
+            drive(calls.replay(stored, read_then, deliverer.now), connection.run)
+            deliverer.deliver()
+            assert len(receiver.received) == arrived + sent
 
 
 def test_both_secrets_sign_while_one_is_rotated(

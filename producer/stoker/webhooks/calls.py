@@ -170,15 +170,18 @@ def delivery(webhook_id: str, delivery_id: str) -> Call[list[Delivery]]:
 
 
 def replay(webhook: StoredWebhook, listed: Sequence[Delivery], now: datetime) -> Steps[list[Delivery]]:
-    """Try deliveries now, and as often again as at first; gives them as they are then."""
+    """Try deliveries now, and as often again as at first; gives them as they are then.
+
+    One that waited or was given up, and has arrived meanwhile, is left alone.
+    """
     again = [
         each.model_copy(update={"state": DeliveryState.WAITING, "tries": 0, "problem": "", "at": now})
         for each in listed
     ]
     for first in range(0, len(again), _PAGE):
         words: list[Word] = [webhook.id, place(webhook.url), _ms(now)]
-        for becomes in again[first : first + _PAGE]:
-            words += (becomes.id, becomes.model_dump_json())
+        for was, becomes in zip(listed[first : first + _PAGE], again[first : first + _PAGE], strict=True):
+            words += (becomes.id, was.state, becomes.model_dump_json())
         yield Call(tuple(words), int, script("webhook_replay"))
     return again
 
