@@ -16,10 +16,10 @@ from ..models.store import Store
 from ..models.store.uploads import Content, UploadStore
 from ..models.uploads import FolderFile, UploadRef, folder_of_files, parse_upload, unknown_upload
 from ..redis.calls import Steps
-from ..security import audit
 from . import arguments, downloading, stores
 from .calls import AsyncCalls, Calls
 from .job_files import AsyncJobFile, JobFile
+from .stored import sought
 from .uploading import Uploadable, as_files
 
 Progress = Callable[[int, int], None]
@@ -220,18 +220,10 @@ def _download(
 ) -> Steps[Path]:
     """Between its calls it reads from the store, and writes files."""
     arguments.flag(overwrite, "overwrite")
-    if isinstance(what, JobFile | AsyncJobFile):
-        what = what.artifact
-    if isinstance(what, Artifact):
-        yield audit.note("read", "", f"{what.name} {what.digest}", "downloaded")
-        return downloading.artifact(Store(place), what, to, overwrite=overwrite)
-    if not isinstance(what, str):
-        raise InvalidArgument(f"what is an artifact, a job's file or store://…, got {short(what)}")
-    ref = parse_upload(what)
-    known: Upload | None = yield ledger.use(ref.whole)
-    if known is None:
-        raise InvalidArgument(unknown_upload(ref.whole))
-    yield audit.note("read", "", what, "downloaded")
+    source = yield from sought(what)
+    if isinstance(source, Artifact):
+        return downloading.artifact(Store(place), source, to, overwrite=overwrite)
+    ref, _ = source
     return downloading.upload(UploadStore(place), ref, to, overwrite=overwrite)
 
 

@@ -117,14 +117,18 @@ class _Turns:
             self._blocks.close()  # type: ignore[attr-defined]  # it is a generator
 
 
-def _stored(what: Artifact | JobFile | AsyncJobFile | str, place: StorePlace) -> Steps[StoredFile]:
-    """Between its calls it reads from the store."""
+def sought(what: Artifact | JobFile | AsyncJobFile | str) -> Steps[Artifact | tuple[UploadRef, Upload]]:
+    """What is to be read from the store, as the audit notes: an artifact, or an upload and what is known of it.
+
+    Raises:
+        InvalidArgument: there is no such upload, or it is none of these.
+        InvalidJob: it is no reference to an upload.
+    """
     if isinstance(what, JobFile | AsyncJobFile):
         what = what.artifact
     if isinstance(what, Artifact):
         yield audit.note("read", "", f"{what.name} {what.digest}", "downloaded")
-        artifact = what
-        return StoredFile(artifact, lambda start, stop: Store(place).blocks(artifact, start, stop))
+        return what
     if not isinstance(what, str):
         raise InvalidArgument(f"what is an artifact, a job's file or store://…, got {short(what)}")
     ref = parse_upload(what)
@@ -132,7 +136,15 @@ def _stored(what: Artifact | JobFile | AsyncJobFile | str, place: StorePlace) ->
     if known is None:
         raise InvalidArgument(unknown_upload(ref.whole))
     yield audit.note("read", "", what, "downloaded")
-    uploaded = _uploaded(ref, known, place)
+    return ref, known
+
+
+def _stored(what: Artifact | JobFile | AsyncJobFile | str, place: StorePlace) -> Steps[StoredFile]:
+    """Between its calls it reads from the store."""
+    source = yield from sought(what)
+    if isinstance(source, Artifact):
+        return StoredFile(source, lambda start, stop: Store(place).blocks(source, start, stop))
+    uploaded = _uploaded(*source, place)
     return StoredFile(uploaded, lambda start, stop: UploadStore(place).blocks_of(uploaded, start, stop))
 
 
