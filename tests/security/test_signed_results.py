@@ -325,7 +325,7 @@ def test_a_key_that_leads_to_another_job(parties: Parties) -> None:
             first = submitted(**terms)
             assert submitted(**terms) == first
             parties.redis.set(f"stoker:{pointer}", str(parties.redis.get(f"stoker:{pointer}")).replace(first, other))
-            with pytest.raises(stoker.Untrusted, match="has another spec, to which neither its key nor reuse leads"):
+            with pytest.raises(stoker.Untrusted, match="has another spec; neither a singleton"):
                 submitted(**terms)
     with parties.client(trusts=False) as client:
         assert submitted(singleton="s") == other
