@@ -31,7 +31,7 @@ class Server(uvicorn.Server):
         listens: is called once it does.
     """
 
-    def __init__(self, config: uvicorn.Config, state: State, listens: Callable[[], object]) -> None:
+    def __init__(self, config: uvicorn.Config, state: State, listens: Callable[[], object] | None) -> None:
         super().__init__(config)
         self._state = state
         self._listens = listens
@@ -39,7 +39,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
         await super().startup(sockets)
-        if self.started:
+        if self.started and self._listens:
             self._listens()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -57,7 +57,7 @@ class MadeKey:
 
 
 def server_of(
-    settings: Settings, keys: KeyRing, link: LoginLink | None = None, listens: Callable[[], object] = bool
+    settings: Settings, keys: KeyRing, link: LoginLink | None = None, listens: Callable[[], object] | None = None
 ) -> Server:
     """A gateway with these settings, about to listen.
 
