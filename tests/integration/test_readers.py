@@ -17,6 +17,7 @@ import redis
 import stoker
 from stoker import events
 from stoker.client.async_job import AsyncJob
+from stoker.errors import public_class
 from stoker.ledger import attempts, dead_jobs
 from stoker.ledger.attempt import Attempt
 from stoker.local.server import local_server
@@ -198,11 +199,11 @@ def test_every_answer_of_redis_is_an_error_of_ours(answer: bytes, error: type[st
         async def both() -> None:
             with stoker.Client(settings=settings) as client, pytest.raises(error, match=says) as raised:
                 client.jobs()
-            assert type(raised.value) is error
+            assert public_class(raised.value) is error
             async with stoker.AsyncClient(settings=settings) as async_client:
                 with pytest.raises(error, match=says) as raised:
                     await async_client.jobs()
-            assert type(raised.value) is error
+            assert public_class(raised.value) is error
 
         asyncio.run(both())
 
