@@ -79,6 +79,7 @@ def sensible(folder: Path, job: Any) -> dict[str, Any]:
         "keep": 1, "rule": "max accuracy", "queue": "cpu.train", "tenant": "blue", "data": table, "what": f"store://{DIGEST}/{table.name}",
         "source": folder / "missing.keras", "timeout": 0.01, "when": "daily", "request": ANSWERED, "label": "seven",
         "labels": [(ANSWERED, "seven")], "job": job.id, "ids": [job.id], "format": "keras", "guard": stoker.Guard(),
+        "url": "https://93.184.215.14/hook", "webhook": "missing", "device": "cpu", "bounds": stoker.Bounds(min=1),
     }  # fmt: skip
 
 
