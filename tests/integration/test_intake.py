@@ -176,8 +176,8 @@ def test_what_several_specs_ask_is_asked_once(connection: Connection, redis_url:
         client.submit_many(specs[:1])
         before = calls(connection)
         client.submit_many(specs)
-    # Who is there, for `device="auto"`, and the jobs themselves.
-    assert calls(connection) - before == 2
+    # Who is there, for `device="auto"`, unless it was asked a moment ago, and the jobs themselves.
+    assert calls(connection) - before <= 2
 
 
 def calls(connection: Connection) -> int:

@@ -1,14 +1,17 @@
 """Which device a job goes to, and which job is refused because nobody could run it."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import stoker
 from stoker import InvalidJob
-from stoker.client.placement import Offer, place
+from stoker.client.placement import Offer, Seen, offer, place
 from stoker.fleet.topology import WorkDevice, queues_of
 from stoker.kinds import Spec
 from stoker.kinds.needs import package_word
 from stoker.ledger import presence
+from stoker.redis.calls import drive
 
 GIB = 1024**3
 TRAIN = stoker.Train(model="m", data="sample://digits")
@@ -143,3 +146,33 @@ def test_a_tuning_goes_where_its_trials_can_run() -> None:
 def test_a_tuning_is_refused_whose_trials_no_worker_could_run(fields: dict[str, object], missing: str) -> None:
     with pytest.raises(InvalidJob, match=missing):
         place(tuning(**fields), Offer([CPU]))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time by which what was seen is fresh: its only element."""
+    now = [0.0]
+    monkeypatch.setattr("stoker.client.placement.time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_a_client_looks_once_for_the_workers_of_jobs_that_follow_each_other(clock: list[float]) -> None:
+    seen, looks = Seen(), list[object]()
+
+    def workers(call: object) -> list[presence.Worker]:
+        looks.append(call)
+        return [CPU]
+
+    assert drive(offer([TRAIN], seen), workers) == drive(offer([EVALUATE], seen), workers) == Offer([CPU])
+    assert len(looks) == 1
+    clock[0] += 1
+    drive(offer([TRAIN], seen), workers)
+    assert len(looks) == 2
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_client_looks_again_before_it_refuses_a_job_that_fits_no_worker_it_has_seen() -> None:
+    seen, live = Seen(), [[CPU], [CPU, GPU]]
+    on_gpu = TRAIN.model_copy(update={"gpu_memory": GIB})
+    drive(offer([TRAIN], seen), lambda _: live.pop(0))
+    assert place(on_gpu, drive(offer([on_gpu], seen), lambda _: live.pop(0))) == "gpu"

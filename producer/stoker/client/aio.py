@@ -34,6 +34,7 @@ from .guarding import AsyncGuardCalls
 from .listening import AsyncListener
 from .model_keeping import AsyncModelKeepingCalls
 from .pausing import AsyncPauseCalls
+from .placement import Seen
 from .predicting import AsyncPredictCalls
 from .scheduling import AsyncScheduleCalls
 from .stored import AsyncStoredCalls
@@ -79,6 +80,7 @@ class AsyncClient(
         self._connection = self._open()
         self._lanes = PerLoop(partial(AsyncLaneClient, self._connection))
         self._listener = PerLoop(partial(AsyncListener, self._connection))
+        self._seen = Seen()
         self._models = inference.ModelCache()
 
     def __reduce__(self) -> str:

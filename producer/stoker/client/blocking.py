@@ -34,6 +34,7 @@ from .job import Job
 from .listening import Listener
 from .model_keeping import ModelKeepingCalls
 from .pausing import PauseCalls
+from .placement import Seen
 from .predicting import PredictCalls
 from .scheduling import ScheduleCalls
 from .stored import StoredCalls
@@ -93,6 +94,7 @@ class Client(
         self._connection = self._open()
         self._lanes = PerProcess(partial(LaneClient, self._connection))
         self._listener = PerProcess(partial(Listener, self._connection))
+        self._seen = Seen()
         self._models = inference.ModelCache()
 
     def __reduce__(self) -> str:

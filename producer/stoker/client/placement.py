@@ -1,6 +1,7 @@
 """Where a job runs: its resources, compared with those of the live workers and of the fleets that may still grow."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import InvalidJob
@@ -10,6 +11,9 @@ from ..kinds.needs import lacking
 from ..ledger import autoscaling, presence
 from ..ledger.presence import Worker
 from ..redis.calls import Steps
+
+# A client that submits again so soon takes the workers to be those that it has just seen.
+_FRESH_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -25,16 +29,46 @@ class Offer:
     reach: Mapping[WorkDevice, int] = field(default_factory=dict)
 
 
-def offer(specs: Iterable[Spec]) -> Steps[Offer]:
-    """Read the live workers, and the limits of the fleets only if some job fits no live worker."""
+class Seen:
+    """The live workers as a client saw them last, so that it need not look for each of many jobs."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, Offer] | None = None
+
+    def fresh(self) -> Offer | None:
+        """What it saw a moment ago; None if that is longer ago."""
+        return self._last[1] if self._last and time.monotonic() < self._last[0] + _FRESH_S else None
+
+    def note(self, live: Offer) -> None:
+        """Note what it sees now."""
+        self._last = time.monotonic(), live
+
+
+def offer(specs: Collection[Spec], seen: Seen | None = None) -> Steps[Offer]:
+    """The live workers: as they were seen a moment ago, if that is enough, else as they are now.
+
+    The limits of the fleets are read only if some job fits no live worker.
+
+    Args:
+        seen: what the client has seen, and sees.
+    """
+    if seen and (before := seen.fresh()) and _suffices(before, specs):
+        return before
     workers: list[Worker] = yield presence.workers()
     live = Offer(workers)
-    if not workers or all(
-        any(_lack_with_trials(spec, device, live, live) is None for device in _devices(spec)) for spec in specs
-    ):
+    if seen:
+        seen.note(live)
+    if _suffices(live, specs):
         return live
     reach: dict[WorkDevice, int] = yield autoscaling.reach()
     return Offer(workers, reach)
+
+
+def _suffices(live: Offer, specs: Iterable[Spec]) -> bool:
+    """Whether nothing more needs to be known to place these jobs: nobody lives, or each fits somebody."""
+    return not live.workers or all(
+        any(_lack_with_trials(spec, device, live, live) is None for device in _devices(spec)) for spec in specs
+    )
 
 
 def place(spec: Spec, offered: Offer) -> WorkDevice:

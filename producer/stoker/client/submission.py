@@ -19,7 +19,7 @@ from ..models.uploads import parse_upload, unknown_upload
 from ..redis.calls import Steps
 from ..security.signatures import Signatures
 from ..tenants import TENANT
-from .placement import Offer, offer, place
+from .placement import Offer, Seen, offer, place
 from .reaching import check_reach
 from .signing import NewIds, sign
 from .submitted import Submitted, submitted
@@ -27,12 +27,18 @@ from .tracing import traceparent
 
 
 def submit(
-    specs: Sequence[Spec], idempotency_key: str | None = None, *, signatures: Signatures, resubmits: str = ""
+    specs: Sequence[Spec],
+    idempotency_key: str | None = None,
+    *,
+    signatures: Signatures,
+    resubmits: str = "",
+    seen: Seen | None = None,
 ) -> Steps[list[Submitted]]:
     """Check specs, sign them and queue them, all or none; gives the jobs.
 
     Args:
         resubmits: the id of an older job, which these have come from.
+        seen: the workers that the client has seen.
 
     Raises:
         InvalidJob, ModelNotFound: see `_prepare`.
@@ -41,7 +47,7 @@ def submit(
     """
     if len(specs) > 1:
         refuse_keys(specs)
-    jobs = yield from _prepare(specs, idempotency_key, resubmits)
+    jobs = yield from _prepare(specs, idempotency_key, resubmits, seen=seen)
     if signatures.signer:
         sign(jobs, signatures.signer)
     batches = list(intake.chunks(jobs))
@@ -110,6 +116,7 @@ def _prepare(
     resubmits: str,
     kind_of_checks: "type[_Checks] | None" = None,
     ids: Sequence[str] = (),
+    seen: Seen | None = None,
 ) -> Steps[list[intake.NewJob]]:
     """Check specs against the registry and the headers of local files, and give each an id and a queue.
 
@@ -119,6 +126,7 @@ def _prepare(
         specs: jobs submitted together; each may name an earlier one as "#0", "#1", ….
         idempotency_key: for a single spec.
         ids: what the jobs are to be called; none for new ids.
+        seen: see `submit`.
 
     Raises:
         InvalidJob: a file, column or array is missing, a reference is wrong, or no worker could run a job.
@@ -126,7 +134,7 @@ def _prepare(
     """
     valid = {id(spec): checked(spec) for spec in specs}
     distinct = valid.values()
-    offered = (yield from offer(distinct)) if specs else Offer()
+    offered = (yield from offer(distinct, seen)) if specs else Offer()
     checks = (kind_of_checks or _Checks)((yield from _versions(distinct)), offered)
     routed: dict[int, tuple[Spec, str, str]] = {}
     prepared: list[intake.NewJob] = []

@@ -11,6 +11,7 @@ from .async_job import AsyncJob
 from .calls import AsyncCalls, Calls
 from .job import Job
 from .listening import AsyncListener, Listener
+from .placement import Seen
 from .tracing import submitting
 
 R = TypeVar("R", bound=JobResult)
@@ -20,6 +21,7 @@ class SubmitCalls(Calls):
     """A part of the blocking client."""
 
     _listener: PerProcess[Listener]
+    _seen: Seen
 
     def submit(
         self,
@@ -46,7 +48,7 @@ class SubmitCalls(Calls):
         listed = [arguments.with_terms(spec, singleton=singleton, debounce=debounce, reuse=reuse)]
         key = arguments.idempotency_key(idempotency_key)
         with submitting(1):
-            [new] = self._drive(submission.submit(listed, key, signatures=self._signatures))
+            [new] = self._drive(submission.submit(listed, key, signatures=self._signatures, seen=self._seen))
         return Job(self._connection, self._listener, new.id, self.settings, new.spec)
 
     def submit_many(self, specs: Iterable[JobSpec[R]]) -> list[Job[R]]:
@@ -62,7 +64,7 @@ class SubmitCalls(Calls):
         """
         listed = arguments.specs(specs)
         with submitting(len(listed)):
-            jobs = self._drive(submission.submit(listed, signatures=self._signatures))
+            jobs = self._drive(submission.submit(listed, signatures=self._signatures, seen=self._seen))
         return [Job(self._connection, self._listener, new.id, self.settings, new.spec) for new in jobs]
 
 
@@ -70,6 +72,7 @@ class AsyncSubmitCalls(AsyncCalls):
     """A part of the asyncio client."""
 
     _listener: PerLoop[AsyncListener]
+    _seen: Seen
 
     async def submit(
         self,
@@ -84,12 +87,12 @@ class AsyncSubmitCalls(AsyncCalls):
         listed = [arguments.with_terms(spec, singleton=singleton, debounce=debounce, reuse=reuse)]
         key = arguments.idempotency_key(idempotency_key)
         with submitting(1):
-            [new] = await self._drive(submission.submit(listed, key, signatures=self._signatures))
+            [new] = await self._drive(submission.submit(listed, key, signatures=self._signatures, seen=self._seen))
         return AsyncJob(self._connection, self._listener, new.id, self.settings, new.spec)
 
     async def submit_many(self, specs: Iterable[JobSpec[R]]) -> list[AsyncJob[R]]:
         """See `Client.submit_many`."""
         listed = arguments.specs(specs)
         with submitting(len(listed)):
-            jobs = await self._drive(submission.submit(listed, signatures=self._signatures))
+            jobs = await self._drive(submission.submit(listed, signatures=self._signatures, seen=self._seen))
         return [AsyncJob(self._connection, self._listener, new.id, self.settings, new.spec) for new in jobs]
