@@ -179,6 +179,12 @@ class Settings(Places):
         le=65535,
         description="The port on which the agent of a node serves metrics, 9465 for example. None: it serves none.",
     )
+    flower_port: int = Field(
+        default=5555,
+        ge=1,
+        le=65535,
+        description="The port of this machine on which `stoker up` and `stoker flower` run Flower.",
+    )
     gateway_host: str = Field(
         default="127.0.0.1",
         min_length=1,
@@ -189,7 +195,7 @@ class Settings(Places):
     gateway_keys: LocalPath | None = Field(
         default=None,
         description="The file or folder with the API keys that come in, and what each may, as `stoker gateway new-key` "
-        "writes it. None: a gateway makes one key for itself, and prints it.",
+        "writes it. None: those of keys/api in the home folder, and one that a gateway makes for itself and prints.",
     )
     gateway_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = Field(
         default=(),

@@ -8,11 +8,13 @@ import pytest
 import stoker
 from stoker import JobState
 from stoker.fleet import topology
-from stoker.ledger import foresight, intake, records
+from stoker.ledger import attempts, foresight, intake, records
 from stoker.ledger.intake import NewJob
 from stoker.redis.connection import Connection
 
 from .simulated import SimulatedFleet, held
+from .test_ledger import result_of
+from .test_model_keeping import run
 
 
 def test_most_jobs_start_and_end_when_it_was_foreseen(redis_url: str) -> None:
@@ -45,6 +47,18 @@ def test_a_job_that_nobody_runs_is_told_why(redis_url: str) -> None:
         eta = client.submit(stoker.Train(model="m", data="sample://digits")).eta()
         assert (eta.state, eta.start, eta.end) == (JobState.QUEUED, None, None)
         assert "no cpu worker is running" in eta.words()
+
+
+def test_of_a_job_that_starts_or_ends_while_it_is_looked_at_it_is_not_said_that_its_turn_may_not_come(
+    redis_url: str, connection: Connection
+) -> None:
+    with stoker.Client(redis_url) as client:
+        job = client.submit(stoker.Train(model="m", data="sample://digits"))
+        read_before = job.status()
+        attempt = run(connection, job.id)
+        assert client.etas([read_before])[job.id].because.startswith("its time by ")
+        connection.run(attempts.succeed(attempt, result_of(), []))
+        assert client.etas([read_before])[job.id].because == "it has only just started"
 
 
 def test_jobs_that_wait_are_told_for_what(redis_url: str) -> None:

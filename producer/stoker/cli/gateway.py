@@ -1,7 +1,6 @@
 """`stoker gateway`, and its API keys: `new-key`, `keys`, `revoke`."""
 
 import importlib.util
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -20,8 +19,8 @@ from .table import Table
 gateway = typer.Typer(
     name="gateway",
     help="Serve Stoker over HTTP, until Ctrl-C or SIGTERM; or make, list and revoke the API keys that come in.\n\n"
-    "It listens to this machine only, until STOKER_GATEWAY_HOST says otherwise; without STOKER_GATEWAY_KEYS it makes a "
-    "key for itself, and prints it.",
+    "It listens to this machine only, until STOKER_GATEWAY_HOST says otherwise; without STOKER_GATEWAY_KEYS it takes "
+    "the keys of keys/api in the home folder, and one that it makes for itself, and prints.",
     invoke_without_command=True,
 )
 To = Annotated[
@@ -72,8 +71,6 @@ def run(
         int | None,
         typer.Option(min=1, max=65535, help="On which port, instead of STOKER_GATEWAY_PORT.", show_default=False),
     ] = None,
-    # What has started this one is told by a pipe where the console is, once it listens: a log would keep it.
-    tell: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve Stoker over HTTP."""
     if context.invoked_subcommand:
@@ -81,7 +78,6 @@ def run(
     if any(importlib.util.find_spec(package) is None for package in ("fastapi", "uvicorn", "httptools", "uvloop")):
         raise Unavailable("the gateway is not installed here: pip install 'stoker[gateway]'")
     from ..gateway.auth.sessions import LoginLink
-    from ..gateway.console.page import ROOT
     from ..gateway.serve import keys_of, log_quietly, server_of
 
     given = {"gateway_host": host, "gateway_port": port}
@@ -91,16 +87,11 @@ def run(
     link = LoginLink(made.key) if made else None
 
     def listens() -> None:
-        path = link.path if link else ROOT
-        if tell is not None:
-            with os.fdopen(tell, "w") as reader:
-                reader.write(f"{path}\n")
-            return
-        address = f"http://{settings.gateway_host}:{settings.gateway_port}"
+        address = _address(settings)
         say(f"listens on {address}")
-        if made:
-            say("its only key, for this run: ", (made.text, "bold"))
-            say("its console, for whoever opens this first: ", (f"{address}{path}", "bold"))
+        if made and link:
+            say("a key for this run: ", (made.text, "bold"))
+            say("its console, for whoever opens this first: ", (f"{address}{link.path}", "bold"))
 
     server_of(settings, ring, link, listens).run()
 
@@ -128,6 +119,9 @@ def new_key(
         str, typer.Option(help="For which roles its owner approves deployments.", show_default="none")
     ] = "",
     to: To = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the key and nothing else: KEY=$(stoker gateway new-key me -q).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make an API key, and print it: only its digest is kept.
@@ -137,7 +131,7 @@ def new_key(
         stoker gateway new-key shop --kinds train,evaluate --tenants research --per-minute 600
     """
     from ..gateway.auth.key_files import write_key
-    from ..gateway.auth.keys import ROLES
+    from ..gateway.auth.keys import HOME_KEYS, ROLES
 
     settings = Settings()
     known = next((known for known in ROLES if known == role), None)
@@ -153,9 +147,18 @@ def new_key(
         fields = key.model_dump(include=set(ListedApiKey.model_fields))
         print_json(NewApiKey(id=key.id, **fields, key=text, gateway_keys=place))
         return
-    say((name, "bold"), f" has the key {key.id}, as a {role}; it is shown this once:")
+    if quiet:
+        say(text)
+        return
+    say(
+        (name, "bold"),
+        f" has the key {key.id}, as {'an' if role == 'operator' else 'a'} {role}; it is shown this once:",
+    )
     say("  ", (text, "bold"))
-    say(f"  gateways that shall let it in set STOKER_GATEWAY_KEYS={place}")
+    if place == settings.home / HOME_KEYS and settings.gateway_keys is None:
+        say("  the gateway of `stoker up` lets it in within a second, for example:")
+        say(f'  curl -H "Authorization: Bearer {text}" {_address(settings)}/v1/models')
+    say(f"  other gateways that shall let it in set STOKER_GATEWAY_KEYS={place}")
 
 
 @gateway.command("keys")
@@ -188,7 +191,13 @@ def revoke(
 
 
 def _place(settings: Settings, to: Path | None) -> Path:
-    return to or settings.gateway_keys or settings.home / "keys" / "api"
+    from ..gateway.auth.keys import HOME_KEYS
+
+    return to or settings.gateway_keys or settings.home / HOME_KEYS
+
+
+def _address(settings: Settings) -> str:
+    return f"http://{settings.gateway_host}:{settings.gateway_port}"
 
 
 def _row(key: ListedApiKey) -> list[Styled]:

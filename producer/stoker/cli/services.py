@@ -85,7 +85,9 @@ def flower(
     address: Annotated[
         str | None, typer.Option(help="Where it listens; 127.0.0.1 if not given.", show_default=False)
     ] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="5555 if not given.", show_default=False)] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="STOKER_FLOWER_PORT if not given.", show_default=False)
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(help="Flower's options, in a file like config/flowerconfig.py.", show_default=False),

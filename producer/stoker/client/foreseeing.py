@@ -119,7 +119,7 @@ def _eta_of_open(status: JobStatus, look: Look, fleet: Fleet, foreseen: Foreseen
     if status.state.final:
         ended = When.at(status.finished_at) if status.finished_at else None
         return _eta(status, look, f"it is {status.state}", started, ended)
-    if status.state is JobState.RUNNING:
+    if status.state is JobState.RUNNING or status.id in {job.id for job in (*look.running, *look.ended)}:
         because = _basis(foreseen.seconds) if foreseen else "it has only just started"
         return _eta(status, look, because, started, _when(look, foreseen.end) if foreseen else None)
     if foreseen is None:

@@ -12,7 +12,7 @@ import uvicorn
 from ..errors import InvalidSettings
 from ..settings import Settings
 from .app import make_app
-from .auth.keys import ApiKey, KeyRing, new_key
+from .auth.keys import HOME_KEYS, ApiKey, KeyRing, new_key
 from .auth.sessions import LoginLink
 from .door import ANYBODY
 from .protocol import HeadBoundProtocol
@@ -92,7 +92,7 @@ def server_of(
 
 
 def keys_of(settings: Settings) -> tuple[KeyRing, MadeKey | None]:
-    """The keys that come in; without any, one for this run, which is given as well.
+    """The keys that come in; where no setting names them, those of this home, and one for this run, given as well.
 
     Raises:
         InvalidSettings: the keys cannot be read; or others than this machine could come in, and there are no keys, or
@@ -113,7 +113,7 @@ def keys_of(settings: Settings) -> tuple[KeyRing, MadeKey | None]:
         )
     text, key_id, digest = new_key()
     key = ApiKey(key_id=key_id, name="this-run", digest=digest, role="operator", approves=("*",))
-    return KeyRing({key_id: key}), MadeKey(key, text)
+    return KeyRing({key_id: key}, settings.home / HOME_KEYS), MadeKey(key, text)
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,24 +2,23 @@
 
 import importlib.util
 import os
-import select
 import socket
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import IO
 
 from ..settings import Settings
 from .server import fresh_log
 from .subprocesses import Subprocess, Supervised
 
-GATEWAY = (sys.executable, "-m", "stoker.cli", "gateway")
+GATEWAY = (sys.executable, "-m", "stoker.gateway")
 FLOWER = (sys.executable, "-m", "stoker_workers.observe.flower")
-_FLOWER_PORT = 5555
+_FLOWER_HOST = "127.0.0.1"
 # A gateway ends its streams, and what it serves has so long.
 _GRACE_S = 35.0
-# By then it listens, or has ended.
-_START_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,23 @@ class Place:
     note: str
 
 
-def start_gateway(
-    settings: Settings, environment: Mapping[str, str], say: Callable[[str], object]
-) -> tuple[Supervised | None, list[Place]]:
-    """A gateway, and where it and its console are; it starts again when it crashes.
+@dataclass(frozen=True)
+class Started:
+    """One of them, about to run.
+
+    Attributes:
+        supervised: its process; None if it cannot run here.
+        listens: can be read once it listens or has ended; None for one that is not waited for.
+        places: where it is, to be asked for when `listens` can be read.
+    """
+
+    supervised: Supervised | None
+    listens: IO[bytes] | None
+    places: Callable[[], list[Place]]
+
+
+def start_gateway(settings: Settings, environment: Mapping[str, str], say: Callable[[str], object]) -> Started:
+    """A gateway with its console; it starts again when it crashes.
 
     Args:
         environment: its variables.
@@ -48,48 +60,63 @@ def start_gateway(
     """
     host, port = settings.gateway_host, settings.gateway_port
     if why := _cannot("gateway", ("fastapi", "uvicorn", "httptools", "uvloop"), host, port, "STOKER_GATEWAY_PORT"):
-        return None, [Place("console", "", why)]
+        return Started(None, None, lambda: [Place("console", "", why)])
     log, url = fresh_log(settings.home, "gateway"), f"http://{host}:{port}"
 
-    def start() -> tuple[Subprocess, str]:
+    def start() -> tuple[Subprocess, IO[bytes]]:
         reader, writer = os.pipe()
-        with os.fdopen(reader, "rb") as told:
-            try:
-                process = Subprocess(
-                    [*GATEWAY, "--tell", str(writer)], log=log, environment=environment, keep_open=[writer]
-                )
-            finally:
-                os.close(writer)
-            # A line says where people come in, once it listens; the pipe ends if it does.
-            is_told, _, _ = select.select([told], [], [], _START_S)
-            return process, told.readline().decode().strip() if is_told else ""
+        try:
+            process = Subprocess(
+                [*GATEWAY, "--tell", str(writer)], log=log, environment=environment, keep_open=[writer]
+            )
+        except OSError:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        return process, os.fdopen(reader, "rb")
 
     def restart() -> Subprocess:
-        process, path = start()
-        if path:
-            say(f"The gateway was started again; its console, for whoever opens this first: {url}{path}")
+        process, listens = start()
+        threading.Thread(target=say_again, args=(listens,), name="gateway listens", daemon=True).start()
         return process
 
-    process, path = start()
-    supervised = Supervised(process, restart, grace_s=_GRACE_S)
-    if not path:
-        return supervised, [Place("console", "", f"it does not start: see {log}")]
-    how = "for whoever opens it first, within 15 minutes" if "?" in path else "log in with an API key"
-    programs = Place("gateway", f"{url}/v1", "for programs with an API key")
-    return supervised, [Place("console", url + path, how), programs]
+    def say_again(listens: IO[bytes]) -> None:
+        if path := _path(listens):
+            say(f"The gateway was started again; its console, for whoever opens this first: {url}{path}")
+
+    process, listens = start()
+
+    def places() -> list[Place]:
+        path = _path(listens)
+        if not path:
+            return [Place("console", "", f"it does not start: see {log}")]
+        how = "for whoever opens it first, within 15 minutes" if "?" in path else "log in with an API key"
+        programs = Place("gateway", f"{url}/v1", "for programs; `stoker gateway new-key NAME` makes an API key")
+        return [Place("console", url + path, how), programs]
+
+    return Started(Supervised(process, restart, grace_s=_GRACE_S), listens, places)
 
 
-def start_flower(settings: Settings, environment: Mapping[str, str]) -> tuple[Supervised | None, list[Place]]:
-    """Flower, and where it is."""
-    if why := _cannot("flower", ("flower",), "127.0.0.1", _FLOWER_PORT, ""):
-        return None, [Place("flower", "", why)]
+def _path(listens: IO[bytes]) -> str:
+    """The path of the console, once a gateway listens; "" if that has ended."""
+    with listens:
+        return listens.readline().decode().strip()
+
+
+def start_flower(settings: Settings, environment: Mapping[str, str]) -> Started:
+    """Flower; it starts again when it crashes."""
+    port = settings.flower_port
+    if why := _cannot("flower", ("flower",), _FLOWER_HOST, port, "STOKER_FLOWER_PORT"):
+        return Started(None, None, lambda: [Place("flower", "", why)])
     log = fresh_log(settings.home, "flower")
 
     def start() -> Subprocess:
         return Subprocess(FLOWER, log=log, environment=environment)
 
     note = f"user stoker, password in {settings.home / 'flower' / 'password'}"
-    return Supervised(start(), start, grace_s=_GRACE_S), [Place("flower", f"http://127.0.0.1:{_FLOWER_PORT}", note)]
+    place = Place("flower", f"http://{_FLOWER_HOST}:{port}", note)
+    return Started(Supervised(start(), start, grace_s=_GRACE_S), None, lambda: [place])
 
 
 def _cannot(extra: str, packages: Sequence[str], host: str, port: int, setting: str) -> str:
@@ -100,8 +127,7 @@ def _cannot(extra: str, packages: Sequence[str], host: str, port: int, setting: 
         with closing(socket.create_server((host, port), family=_family(host))):
             return ""
     except OSError as error:
-        hint = f"; {setting} names another" if setting else ""
-        return f"left out, for port {port} cannot be had ({os.strerror(error.errno or 0)}){hint}"
+        return f"left out, for port {port} cannot be had ({os.strerror(error.errno or 0)}); {setting} names another"
 
 
 def _family(host: str) -> socket.AddressFamily:

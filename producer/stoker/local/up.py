@@ -1,11 +1,13 @@
 """`stoker up`: the local Redis server, a controller and a worker, kept running until Ctrl-C."""
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,7 +16,7 @@ from ..errors import StokerError
 from ..models.store import Store
 from ..settings import Settings
 from ..urls import masked
-from .beside import Place, start_flower, start_gateway
+from .beside import Started, start_flower, start_gateway
 from .lock import lock
 from .server import fresh_log, local_server
 from .subprocesses import Subprocess, Supervised
@@ -138,21 +140,24 @@ def up(
     ):
         started = [start_gateway(settings, stack.environment, say)] if gateway else []
         started += [start_flower(settings, stack.environment)] if flower else []
-        for supervised, _ in started:
-            if supervised:
-                beside.enter_context(supervised)
-        _say_places(stack.redis_url, settings.home, [place for _, places in started for place in places], say)
-        signals.read(1)
+        for each in started:
+            if each.supervised:
+                beside.enter_context(each.supervised)
+        logs = settings.home / "logs"
+        say(f"Stoker is up: Redis at {masked(stack.redis_url)}, and a worker that logs to {logs}. Ctrl-C ends it.")
+        if _listen_all(started, signals):
+            for place in (place for each in started for place in each.places()):
+                say(f"  {place.name:8} {place.address}{'  ' * bool(place.address)}({place.note})")
+            signals.read(1)
         beside.close()
         say("Ending: running jobs go back to their queue. A second Ctrl-C does not wait for them.")
         with _at_stop_signals(stack.hurry):
             stack.stop()
 
 
-def _say_places(redis_url: str, home: Path, places: Sequence[Place], say: Callable[[str], object]) -> None:
-    say(f"Stoker is up: Redis at {masked(redis_url)}, and a worker that logs to {home / 'logs'}. Ctrl-C ends it.")
-    for place in places:
-        say(f"  {place.name:8} {place.address}{'  ' * bool(place.address)}({place.note})")
+def _listen_all(started: Sequence[Started], signals: FileIO) -> bool:
+    """Wait until each of them listens or has ended; whether no signal came before."""
+    return all(signals not in select.select([each.listens, signals], [], [])[0] for each in started if each.listens)
 
 
 @contextmanager

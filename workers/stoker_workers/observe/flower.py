@@ -51,7 +51,7 @@ def main() -> None:
     # Private, because Flower stores its history as a pickle.
     home = settings.home / "flower"
     make_private(home)
-    _configure(arguments.config, {"db": str(home / "state"), **DEFAULTS})
+    _configure(arguments.config, {"db": str(home / "state"), "port": settings.flower_port, **DEFAULTS})
     for name in ("address", "port"):
         if (value := getattr(arguments, name)) is not None:
             setattr(options, name, value)

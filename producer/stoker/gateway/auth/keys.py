@@ -39,6 +39,8 @@ ROLES: Mapping[KeyRole, frozenset[Need]] = {
     "operator": frozenset(("any", "read", "predict", "submit", "operate")),
 }
 SETTING = "gateway_keys"
+HOME_KEYS = Path("keys", "api")
+"""Where they are in a home folder, if the setting names no other place."""
 _PREFIX = "stk"
 _ID_BYTES, _SECRET_BYTES = 8, 32
 # Longer than any key: what is longer is not looked at.
@@ -121,20 +123,25 @@ class KeyRing:
     """The keys that are valid here, followed as their file changes.
 
     Args:
-        keys: by id.
-        path: where they come from; None if they are of this process alone.
+        own: by id; those that no file has.
+        path: the file or folder of the others; None if there are none.
+
+    Raises:
+        InvalidSettings: what is there cannot be read, or holds no key.
     """
 
-    def __init__(self, keys: Mapping[str, ApiKey], path: Path | None = None) -> None:
-        self._keys = keys
+    def __init__(self, own: Mapping[str, ApiKey], path: Path | None = None) -> None:
+        self._own = own
         self._path = path
         self._changes = changes_of(path) if path else ()
+        self._keys = {**own, **(read_keys(path) if path and self._changes else {})}
         self._look_at = time.monotonic() + _LOOK_S
 
     @classmethod
     def read(cls, path: Path) -> "KeyRing":
-        """The keys of a file or folder; raises what `read_keys` does."""
-        return cls(read_keys(path), path)
+        """The keys of a file or folder, in which there must be one; raises what `read_keys` does."""
+        read_keys(path)
+        return cls({}, path)
 
     def key(self, shown: bytes) -> ApiKey | None:
         """The key that a caller shows, if it is one; it may have expired."""
@@ -162,7 +169,8 @@ class KeyRing:
         try:
             changes = changes_of(self._path)
             if changes != self._changes:
-                self._keys, self._changes = read_keys(self._path) if changes else {}, changes
+                read = read_keys(self._path) if changes else {}
+                self._keys, self._changes = {**self._own, **read}, changes
         except InvalidSettings as error:
             _log.error("the API keys are those of before: %s", error)
 
