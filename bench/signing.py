@@ -1,7 +1,7 @@
 """Submitting signed jobs beside unsigned ones: one by one, a list of equal ones and a list of different ones.
 
-No worker runs. Both clients take turns on one Redis, in alternating order; each round gives a ratio of rates, signed by
-unsigned, so that load that both meet falls out.
+No worker runs. Both clients take turns on one Redis, in alternating order, and short ones where jobs come one by one;
+each round gives a ratio of rates, signed by unsigned, so that load that both meet falls out.
 """
 
 import statistics
@@ -22,7 +22,9 @@ from .figures import Figures, write
 from .options import parse
 
 _ONE_BY_ONE, _EQUAL, _DIFFERENT = 300, 3000, 500
-Submit = Callable[[stoker.Client], float]
+# So many jobs are submitted one by one before it is the other client's turn.
+_TURN = 5
+Submit = Callable[[stoker.Client], object]
 
 
 def main() -> None:
@@ -64,37 +66,32 @@ def table(figures: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _round(clients: Mapping[str, stoker.Client], ways: Mapping[str, Submit]) -> Figures:
+def _round(clients: Mapping[str, stoker.Client], ways: Mapping[str, tuple[int, int, Submit]]) -> Figures:
     figures: Figures = {}
-    for way, submit in ways.items():
-        rates = {name: submit(client) for name, client in clients.items()}
-        figures |= {f"{way}, {name}/s": rate for name, rate in rates.items()}
-        figures[f"{way}, ratio"] = rates["signed"] / rates["unsigned"]
+    for way, (turns, jobs, submit) in ways.items():
+        taken = dict.fromkeys(clients, 0.0)
+        for _ in range(turns):
+            for name, client in clients.items():
+                begun = time.perf_counter()
+                submit(client)
+                taken[name] += time.perf_counter() - begun
+        figures |= {f"{way}, {name}/s": turns * jobs / seconds for name, seconds in taken.items()}
+        figures[f"{way}, ratio"] = taken["unsigned"] / taken["signed"]
     return figures
 
 
-def _ways(share: int) -> dict[str, Submit]:
-    """Ways to submit; each gives jobs a second."""
-    different = [_spec(seed) for seed in range(_DIFFERENT // share)]
-
-    def one_by_one(client: stoker.Client) -> float:
-        spec, count = _spec(0), _ONE_BY_ONE // share
-        return _rate(count, lambda: [client.submit(spec) for _ in range(count)])
-
-    def equal(client: stoker.Client) -> float:
-        specs = [_spec(0)] * (_EQUAL // share)
-        return _rate(len(specs), lambda: client.submit_many(specs))
-
-    def unlike(client: stoker.Client) -> float:
-        return _rate(len(different), lambda: client.submit_many(different))
-
-    return {"one by one": one_by_one, "a list of equal jobs": equal, "a list of different jobs": unlike}
-
-
-def _rate(count: int, submit: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    submit()
-    return count / (time.perf_counter() - begun)
+def _ways(share: int) -> dict[str, tuple[int, int, Submit]]:
+    """Ways to submit: each client's turns in a round, the jobs of a turn, and what submits them."""
+    equal, different = [_spec(0)] * (_EQUAL // share), [_spec(seed) for seed in range(_DIFFERENT // share)]
+    return {
+        "one by one": (
+            _ONE_BY_ONE // share // _TURN,
+            _TURN,
+            lambda client: [client.submit(equal[0]) for _ in range(_TURN)],
+        ),
+        "a list of equal jobs": (1, len(equal), lambda client: client.submit_many(equal)),
+        "a list of different jobs": (1, len(different), lambda client: client.submit_many(different)),
+    }
 
 
 def _spec(seed: int) -> stoker.Train:

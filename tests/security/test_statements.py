@@ -44,8 +44,10 @@ def test_what_is_signed_is_as_rfc_8785_has_it() -> None:
     assert canonical({"b": 1, "a": '\u20ac$\x0f\nA\'B"\\\\"/', "c": "é"}) == (
         '{"a":"\u20ac$\\u000f\\nA\'B\\"\\\\\\\\\\"/","b":1,"c":"é"}'
     )
-    _, _, text = signed().partition(" ")
-    assert list(json.loads(text)) == sorted(json.loads(text))
+    several = [("1" * 36, digest_of_text(SPEC), 2), ('\u20ac"\n', "", 1)]
+    for envelope in (signed(), Signer(PRIVATE).sign_jobs(several, under="a5baf1bb58218063")):
+        _, _, text = envelope.partition(" ")
+        assert text == canonical(json.loads(text))
 
 
 @settings(max_examples=300)

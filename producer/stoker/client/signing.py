@@ -1,7 +1,6 @@
 """Signing jobs as they are submitted, and the ids by which one signature covers several."""
 
 import uuid
-from collections import defaultdict
 from collections.abc import Sequence
 
 from ..kinds import Spec
@@ -32,9 +31,9 @@ def sign(jobs: Sequence[NewJob], signer: Signer, *, under: str = "") -> None:
     Args:
         under: the key of the client that they are submitted for; "" for the signer's own.
     """
-    sharing: defaultdict[int, list[NewJob]] = defaultdict(list)
+    sharing: dict[int, list[NewJob]] = {}
     for job in jobs:
-        sharing[id(job.spec)].append(job)
+        sharing.setdefault(id(job.spec), []).append(job)
     specs = list(sharing.values())
     for at in range(0, len(specs), _TOGETHER):
         together = specs[at : at + _TOGETHER]

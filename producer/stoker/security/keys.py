@@ -201,10 +201,10 @@ def read_private(path: Path) -> "Ed25519PrivateKey":
     return private
 
 
-def read_public(key: TrustedKey) -> "Ed25519PublicKey":
-    """A trusted key as `cryptography` has it."""
-    public: Ed25519PublicKey = ed25519().Ed25519PublicKey.from_public_bytes(base64.b64decode(key.public))
-    return public
+def read_public(public: str) -> "Ed25519PublicKey":
+    """The public key of a `TrustedKey` as `cryptography` has it."""
+    key: Ed25519PublicKey = ed25519().Ed25519PublicKey.from_public_bytes(base64.b64decode(public))
+    return key
 
 
 def public_bytes(private: "Ed25519PrivateKey") -> bytes:
