@@ -11,7 +11,7 @@ READY := .venv/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check slow chaos images bench clean
+.PHONY: help demo test check slow chaos images bench docs clean
 
 help: ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,8 +40,11 @@ images: $(READY) ## Install what the images install, each anew, and run it
 bench: $(READY) ## Measure throughput and latency beside other queues
 	$(BIN)/python -m bench
 
-clean: ## Remove .venv and every cache
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+docs: $(READY) ## Build the documentation as a site that is read without a network, into build/site
+	@$(BIN)/python -m docs.site
+
+clean: ## Remove .venv, build and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv: this downloads and installs TensorFlow and takes a minute or two"
