@@ -1,4 +1,4 @@
-"""Builds the site: `python -m docs.site`; `python -m docs.site llms` writes llms.txt anew."""
+"""Builds the site: `python -m docs.site`."""
 
 import json
 import shutil
@@ -15,14 +15,10 @@ _HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Build the site into build/site, or write llms.txt."""
-    match sys.argv[1:]:
-        case []:
-            print(f"open {build(_BUILD) / 'index.html'}")
-        case ["llms"]:
-            llms.FILE.write_text(llms.of_repository())
-        case others:
-            sys.exit(f"python -m docs.site takes nothing, or llms, not {' '.join(others)}")
+    """Build the site into build/site."""
+    if len(sys.argv) > 1:
+        sys.exit("python -m docs.site takes no arguments: it builds build/site of docs/")
+    print(f"open {build(_BUILD) / 'index.html'}")
 
 
 def build(folder: Path) -> Path:

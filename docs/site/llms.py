@@ -1,12 +1,11 @@
 """llms.txt, as https://llmstxt.org has it: every page with its first sentence, in the order of the navigation."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from .pages import ELSEWHERE, ROOT, Page, navigation, summary_of, title_of
+from .pages import Page, navigation, summary_of, title_of
 
-FILE = ROOT / "llms.txt"
 _HEAD = """# Stoker
 
 > Machine-learning jobs as a service: an app submits jobs that train, evaluate and use TensorFlow/Keras models; workers
@@ -15,19 +14,13 @@ _HEAD = """# Stoker
 _CONTENTS = "<!-- contents -->"
 
 
-def of_repository() -> str:
-    """That of the repository, whose links are its files: without what is only in the site."""
-    pages = [page for page in navigation() if not page.is_made]
-    return f"{_HEAD}\n{_sections(pages, lambda page: page.source.read_text(), _in_repository)}"
-
-
 def of_site(docs: Path) -> str:
-    """That of the site, of which each page is there as Markdown, too.
+    """The text for a site of which each page is there as Markdown, too.
 
     Args:
         docs: the folder of the site's pages as Markdown.
     """
-    return f"{_HEAD}\n{_sections(navigation(), lambda page: (docs / page.path).read_text(), lambda page: page.path)}"
+    return f"{_HEAD}\n{_sections(navigation(), docs)}"
 
 
 def with_contents(docs: Path) -> str:
@@ -42,25 +35,21 @@ def with_contents(docs: Path) -> str:
         parts.append(f"## {tab}")
         for section, listed in groupby(found, key=lambda page: page.section[1:]):
             parts += [f"**{title}**" for title in section]
-            parts.append(_list(listed, lambda page: (docs / page.path).read_text(), lambda page: page.path))
+            parts.append(_list(listed, docs))
     return (docs / "index.md").read_text().replace(_CONTENTS, "\n\n".join(parts))
 
 
-def _sections(pages: list[Page], text_of: Callable[[Page], str], place_of: Callable[[Page], str]) -> str:
+def _sections(pages: list[Page], docs: Path) -> str:
     parts = []
     for section, found in groupby(pages, key=lambda page: page.section):
-        parts.append(f"## {': '.join(section)}\n\n{_list(found, text_of, place_of)}")
+        parts.append(f"## {': '.join(section)}\n\n{_list(found, docs)}")
     return "\n\n".join(parts) + "\n"
 
 
-def _list(pages: Iterable[Page], text_of: Callable[[Page], str], place_of: Callable[[Page], str]) -> str:
+def _list(pages: Iterable[Page], docs: Path) -> str:
     lines = []
     for page in pages:
-        text = text_of(page)
+        text = (docs / page.path).read_text()
         summary = summary_of(text)
-        lines.append(f"- [{title_of(text)}]({place_of(page)}){f': {summary}' if summary else ''}")
+        lines.append(f"- [{title_of(text)}]({page.path}){f': {summary}' if summary else ''}")
     return "\n".join(lines)
-
-
-def _in_repository(page: Page) -> str:
-    return ELSEWHERE.get(page.path, f"docs/{page.path}")

@@ -24,6 +24,11 @@ def test_the_site_is_read_and_searched_without_a_network(
         for fetched in FETCHED.findall(file.read_text()):
             assert not re.match(r"(https?:)?//", "".join(fetched).strip("'\"")), f"{file.name} fetches {fetched}"
 
+    with subtests.test("llms.txt names every page"):
+        named = re.findall(r"^- \[.+?\]\((.+?)\)", (site / "llms.txt").read_text(), re.MULTILINE)
+        assert named == [page.path for page in navigation()]
+        assert all((site / path).exists() for path in named)
+
     with subtests.test("every page is two clicks from every other"):
         tabs = re.findall(
             r'class="md-tabs__link" href="([^"]+)"|href="([^"]+)" class="md-tabs__link"', pages[0].read_text()

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from docs.site import links, llms
+from docs.site import links
 from docs.site.pages import DOCS, ELSEWHERE, ROOT, navigation, summary_of, title_of
 from docs.site.staging import pages_of_docs
 
@@ -32,10 +32,6 @@ def test_a_page_has_one_heading_at_its_beginning_and_links_that_lead_somewhere(p
         assert (ROOT / path).exists(), f"{target} leads nowhere"
         if anchor:
             assert anchor in links.anchors((ROOT / path).read_text()), f"{target}: there is no such heading"
-
-
-def test_llms_txt_is_what_the_pages_say() -> None:
-    assert llms.FILE.read_text() == llms.of_repository(), "write it anew: python -m docs.site llms"
 
 
 def test_the_examples_of_the_quick_start_are_those_of_the_readme_whose_tests_run_them() -> None:
