@@ -6,6 +6,7 @@ import sys
 
 COMPARISONS = (
     "inference",
+    "gateway",
     "submit",
     "noop",
     "bulk",

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import bare
+
 Array = NDArray[np.float32]
 # A call that takes longer has failed.
 CALL_TIMEOUT_S = 60.0
@@ -45,6 +47,14 @@ class Adapter:
 
     def noops(self, count: int) -> None:
         """Submit no-op jobs in the fastest way, and return when each has its result."""
+        raise NotImplementedError
+
+    def call_barely(self, model: str, rows: Array, callers: int, until: float) -> bare.Load:
+        """Predict row by row, without a client: callers that are bytes on sockets."""
+        raise NotImplementedError
+
+    def bare_answer(self, head: bytes, body: bytes) -> Array:
+        """The predictions in an answer to such a caller."""
         raise NotImplementedError
 
     async def close(self) -> None:

@@ -108,6 +108,17 @@ class Measurements:
         figures = _figures(load, begun + _RAMP * seconds)
         return figures | {"wrong": load.wrong(expected), "failed": dict(load.failed)}
 
+    def infer_barely(self, model: str, callers: int, seconds: float) -> Figures:
+        """One row per call, from callers without a client, which leave the processor to the server."""
+        rows, expected = self._rows(model)
+        self._adapter.infer(model, rows[:1])
+        begun = time.perf_counter()
+        bare = self._adapter.call_barely(model, rows, callers, begun + seconds)
+        answers = [(number, self._adapter.bare_answer(head, body)) for number, head, body in bare.answers]
+        load = Load(rows, begun + seconds, bare.ended, answers, bare.failed)
+        figures = _figures(load, begun + _RAMP * seconds)
+        return figures | {"wrong": load.wrong(expected), "failed": dict(load.failed)}
+
     def many(self, model: str, way: str, seconds: float) -> Figures:
         """One call with many rows: with more and more, until it takes as long as asked for."""
         some_rows, some_answers = self._rows(model)

@@ -22,7 +22,7 @@ from .checkouts import Checkout, pair
 from .figures import summary, write
 from .options import Options
 from .peers import STOKER, Peer
-from .processes import paused, spent_s
+from .processes import own_s, paused, spent_s
 from .running import CallerFailed, Callers, running, running_stoker
 from .venvs import versions
 
@@ -125,13 +125,18 @@ class Lineup:
         if peer not in self._up:
             return
         try:
-            before_s = spent_s(self._roots[peer])
-            figures = self._up[peer].measure(what, **arguments)
+            callers = self._up[peer]
+            servers = [root for root in self._roots[peer] if root.pid != callers.pid]
+            before_s, own_before_s = spent_s(self._roots[peer]), own_s(servers)
+            figures = callers.measure(what, **arguments)
         except CallerFailed as error:
             self._leave_out(peer, error)
         else:
             took_s = max(spent_s(self._roots[peer]) - before_s, _TICK_S)
-            self.keep(peer.name, case, figures | {"per_cpu_s": figures["calls"] / took_s})
+            more = {"per_cpu_s": figures["calls"] / took_s}
+            if peer.listens and figures["calls"]:
+                more["server_us"] = (own_s(servers) - own_before_s) / figures["calls"] * 1e6
+            self.keep(peer.name, case, figures | more)
 
     def keep(self, name: str, case: Case, figures: dict[str, Any]) -> None:
         """Put figures to those of this case in the rounds before."""

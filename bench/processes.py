@@ -43,6 +43,15 @@ def spent_s(roots: Iterable[psutil.Process]) -> float:
     return total
 
 
+def own_s(roots: Iterable[psutil.Process]) -> float:
+    """The processor's time that these processes have had by themselves, without their children."""
+    total = 0.0
+    for root in roots:
+        with suppress(psutil.NoSuchProcess):
+            total += sum(root.cpu_times()[:2])
+    return total
+
+
 def _below(root: psutil.Process) -> list[psutil.Process]:
     with suppress(psutil.NoSuchProcess):
         return root.children(recursive=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import secured, signing
+from . import gateway, secured, signing
 from .figures import RESULTS, summary
 from .plots import bars
 
@@ -227,6 +227,7 @@ def _node(figures: Document) -> str:
 
 SECTIONS: dict[str, Callable[[Document], str]] = {
     "inference": _inference,
+    "gateway": gateway.table,
     "submit": _submit,
     "noop": _noop,
     "bulk": _bulk,

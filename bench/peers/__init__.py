@@ -52,6 +52,7 @@ class Peer:
 _CELERY = ("celery", "-A", "bench.peers.celery.serve", "worker", "--concurrency=2", "--loglevel=WARNING")
 _QUEUE = frozenset({"noop", "submit", "queue_depth"})
 _SERVER = frozenset({"inference"})
+_DOOR = _SERVER | {"gateway"}
 
 STOKER = Peer(
     "stoker",
@@ -66,7 +67,7 @@ _GATEWAY = Peer(
     "gateway",
     "one worker with 2 slots behind one gateway, called by HTTP: the Open Inference Protocol, tensors as JSON",
     ("python", "-m", "bench.peers.gateway.serve"),
-    _SERVER,
+    _DOOR,
     listens=True,
     client="JsonAdapter",
     styles=("asyncio",),
@@ -139,7 +140,7 @@ PEERS = (
         "bentoml",
         "one worker, adaptive batching of at most 256 rows, called by HTTP",
         ("bentoml", "serve", "bench.peers.bentoml.serve:service", "--host", "127.0.0.1", "--port", "{port}"),
-        _SERVER,
+        _DOOR,
         listens=True,
         styles=("asyncio",),
     ),
@@ -148,7 +149,7 @@ PEERS = (
         "litserve",
         "one worker, batches of at most 256 rows or 2 ms, called by HTTP",
         ("python", "-m", "bench.peers.litserve.serve"),
-        _SERVER,
+        _DOOR,
         listens=True,
         styles=("asyncio",),
     ),

@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import io
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import numpy as np
 
+from .. import bare
 from ..adapter import CALL_TIMEOUT_S, Adapter, Array
 
 Headers = http.client.HTTPMessage | Mapping[str, str]
@@ -58,6 +60,17 @@ class HttpAdapter(Adapter):
     def answer(self, body: bytes, _: Headers) -> Array:
         """The predictions in an answer."""
         return np.array(json.loads(body), np.float32)
+
+    def call_barely(self, model: str, rows: Array, callers: int, until: float) -> bare.Load:
+        """Requests of one row each: see `bare.call`."""
+        where = urlsplit(self.url)
+        requests = [bare.encoded(*self.request(model, row[None]), self._host) for row in rows]
+        return bare.call(where.hostname or "", where.port or 80, requests, callers, until)
+
+    def bare_answer(self, head: bytes, body: bytes) -> Array:
+        """The predictions in an answer as it came over the wire."""
+        _, _, lines = head.partition(b"\r\n")
+        return self.answer(body, http.client.parse_headers(io.BytesIO(lines + b"\r\n\r\n")))
 
     def many_ways(self) -> Mapping[str, Callable[[str, Array], Array]]:
         return {f"requests of {_ROWS_PER_REQUEST} rows": lambda model, rows: asyncio.run(self._many(model, rows))}

@@ -18,8 +18,9 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
+from stoker.gateway.bodies import Body, Room
+from stoker.gateway.encodings import deflated, wanted_encoding
 from stoker.gateway.oip import datatypes
-from stoker.gateway.oip.bodies import Body, Room, deflated, wanted_encoding
 from stoker.gateway.oip.inference import InferenceRequest, decode_request, decoded, encode_answer
 from stoker.gateway.problems import Problem
 
@@ -232,7 +233,7 @@ def read(chunks: Iterator[bytes], most: int = MOST, encoding: str = "", room: Ro
 
     async def whole() -> bytes:
         with Body(room or Room(4 * most), most) as body:
-            return bytes(await body.inflated(await body.read(receive), encoding))
+            return bytes(await body.inflated(await body.read({}, receive), encoding))
 
     return asyncio.run(whole())
 

@@ -4,61 +4,144 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from starlette.requests import ClientDisconnect, Request
 
-from .oip.bodies import MOST_AT_ONCE_BYTES, Room
-from .problems import Problem
+from .auth.admission import Scope
+from .door import WHOLE, Receive
+from .encodings import MOST_AT_ONCE_BYTES, Data, inflated
+from .problems import Problem, too_large
 
-# A body of JSON has to be here by then, and something of any body within the second.
-_WHOLE_S, _CHUNK_S = 30.0, 10.0
+# A body that is kept in memory has to be here by then; of any other something has to come within the second.
+_WHOLE_S, _CHUNK_S = 60.0, 10.0
+# So long a body is read whatever else there is: it costs no more than its headers do.
+_SHORT_BYTES = 64 << 10
 _JSON = "application/json"
+
+
+class Room:
+    """The memory for all bodies that are in hand at once.
+
+    Args:
+        most_bytes: how much there is; short bodies are taken all the same.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self.taken_bytes = 0
+
+    def grow(self, body_bytes: int, more_bytes: int) -> None:
+        """Take memory for more of a body.
+
+        Args:
+            body_bytes: how much has been taken for it before.
+
+        Raises:
+            Problem: 503: there is not so much left.
+        """
+        taken = self.taken_bytes + more_bytes
+        if taken > self._most_bytes and body_bytes + more_bytes > _SHORT_BYTES:
+            raise Problem(
+                503,
+                "Unavailable",
+                f"requests of {self.taken_bytes:,} bytes are in hand, and {self._most_bytes:,} is the limit: try again",
+                headers={"Retry-After": "1", "Connection": "close"},
+            )
+        self.taken_bytes = taken
+
+    def leave(self, body_bytes: int) -> None:
+        """Give back what was taken for a body."""
+        self.taken_bytes -= body_bytes
+
+
+class Body:
+    """The body of one request, in memory for the length of a with block.
+
+    Args:
+        most_bytes: how long it may be, also when it is inflated.
+    """
+
+    __slots__ = ("_most_bytes", "_room", "_taken_bytes")
+
+    def __init__(self, room: Room, most_bytes: int) -> None:
+        self._room = room
+        self._most_bytes = most_bytes
+        self._taken_bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._room.leave(self._taken_bytes)
+        self._taken_bytes = 0
+
+    async def read(self, scope: Scope, receive: Receive) -> Data:
+        """All of it, in one piece.
+
+        Raises:
+            Problem: 413 for one that is too long, 408 for one that does not come, 400 for one whose caller has gone,
+                503 for one beyond the room.
+        """
+        if WHOLE in scope:
+            # Most are short, and here when their request is: no clock has to run for them.
+            chunk, _ = await self._chunk(receive)
+            return chunk
+        try:
+            async with asyncio.timeout(_WHOLE_S):
+                # Chunks may be tiny: together they take what they hold, and not an object each.
+                whole, more = bytearray(), True
+                while more:
+                    chunk, more = await self._chunk(receive)
+                    whole += chunk
+        except TimeoutError:
+            raise _too_slow() from None
+        return whole
+
+    async def inflated(self, body: Data, encoding: str) -> Data:
+        """A body as it was before its Content-Encoding; raises what `encodings.inflated` does, and 503 as `read`."""
+        whole = await inflated(body, encoding, self._most_bytes)
+        if whole is not body:
+            self._take(len(whole))
+        return whole
+
+    async def _chunk(self, receive: Receive) -> tuple[bytes, bool]:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _incomplete()
+        chunk: bytes = message.get("body", b"")
+        self._take(len(chunk))
+        if self._taken_bytes > self._most_bytes:
+            raise too_large(self._most_bytes)
+        return chunk, bool(message.get("more_body"))
+
+    def _take(self, size: int) -> None:
+        self._room.grow(self._taken_bytes, size)
+        self._taken_bytes += size
 
 
 class BoundedRequest(Request):
     """A request whose body is read with limits on its size and its time.
 
     Args:
-        most_bytes: how long the body may be.
-        room: for all bodies that are in hand at once; `release` gives back what this one has taken.
+        body: where it is kept.
     """
 
-    def __init__(self, request: Request, most_bytes: int, room: Room) -> None:
+    def __init__(self, request: Request, body: Body) -> None:
         super().__init__(request.scope, request.receive)
-        self._most_bytes = most_bytes
-        self._room = room
-        self._taken_bytes = 0
+        self._bounded = body
         self._whole: bytes | None = None
 
     async def body(self) -> bytes:
-        """The whole body.
-
-        Raises:
-            Problem: 413 for one that is too long, 408 for one that does not come, 503 for one beyond the room.
-        """
+        """The whole body; raises what `Body.read` does."""
         if self._whole is None:
-            whole = bytearray()
-            try:
-                async with asyncio.timeout(_WHOLE_S):
-                    async for chunk in chunks(self, self._most_bytes):
-                        self._room.grow(self._taken_bytes, len(chunk))
-                        self._taken_bytes += len(chunk)
-                        whole += chunk
-            except TimeoutError:
-                raise _too_slow() from None
-            self._whole = bytes(whole)
+            self._whole = bytes(await self._bounded.read(self.scope, self.receive))
         return self._whole
 
     async def json(self) -> Any:
         """The body as JSON; raises what `body` and `read_json` do."""
         body = await self.body()
         return read_json(body) if len(body) <= MOST_AT_ONCE_BYTES else await asyncio.to_thread(read_json, body)
-
-    def release(self) -> None:
-        """Give back the room of the body."""
-        self._room.leave(self._taken_bytes)
-        self._taken_bytes = 0
 
     def require_json(self) -> None:
         """Refuse a body that says it is something else.
@@ -99,7 +182,7 @@ async def chunks(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
         except TimeoutError:
             raise _too_slow() from None
         except ClientDisconnect:
-            raise Problem(400, "Incomplete", "the caller has gone before the end of the body") from None
+            raise _incomplete() from None
         if chunk is None:
             return
         total += len(chunk)
@@ -108,13 +191,8 @@ async def chunks(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def too_large(most_bytes: int) -> Problem:
-    """The answer to a body of more bytes than it may have; the rest of it is not read."""
-    return Problem(
-        413,
-        "ContentTooLarge",
-        f"the body may be {most_bytes:,} bytes: put larger data where workers read it, and name that",
-    )
+def _incomplete() -> Problem:
+    return Problem(400, "Incomplete", "the caller has gone before the end of the body")
 
 
 def _too_slow() -> Problem:

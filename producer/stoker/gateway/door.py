@@ -3,8 +3,9 @@
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,10 @@ FILES = "/v1/files/"
 """Where bodies are files."""
 HEAD = "stoker.head"
 """In a scope: whether only the headers of the answer are wanted."""
+WHOLE = "stoker.whole"
+"""In a scope, where the body of its request is here, all of it."""
+HOLD = "stoker.hold"
+"""In a scope: has the head of the answer sent together with what follows it."""
 ANYBODY = "*"
 MOST_HEAD_BYTES = 32 * 1024
 MOST_PATH_BYTES = 8 * 1024
@@ -153,13 +158,10 @@ class Door:
         if len(scope["raw_path"]) + len(scope["query_string"]) > MOST_PATH_BYTES:
             raise Problem(414, "PathTooLong", f"a path with its query may have {MOST_PATH_BYTES:,} bytes")
         length = known.get(b"content-length", "")
-        most = rules.file_bytes if f"{scope['path']}/".startswith(FILES) else rules.body_bytes
-        if length.isdigit() and int(length[:20]) > most:
-            raise Problem(
-                413,
-                "ContentTooLarge",
-                f"no body may be longer than {most:,} bytes here",
-            )
+        if length.isdigit() and (size := int(length[:20])) > rules.body_bytes:
+            most = rules.file_bytes if f"{scope['path']}/".startswith(FILES) else rules.body_bytes
+            if size > most:
+                raise Problem(413, "ContentTooLarge", f"no body may be longer than {most:,} bytes here")
 
 
 class _Answer:
@@ -174,20 +176,27 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            own = {name.lower() for name, _ in message.get("headers", ())}
-            more = [header for header in self._headers() if header[0] not in own]
+            headers = [*message.get("headers", ())]
+            own = {name.lower(): value for name, value in headers}
+            headers += [header for header in self._headers() if header[0] not in own]
             if self._allowed:
                 # Beside one that says Accept-Encoding.
-                more.append((b"vary", b"Origin"))
-            message = {**message, "headers": [*message.get("headers", ()), *more]}
+                headers.append((b"vary", b"Origin"))
+            message = {**message, "headers": headers}
+            if own.get(b"content-length", b"0") != b"0" and HEAD not in self.scope and HOLD in self.scope:
+                # A body of a known length is there: one packet takes both.
+                self.scope[HOLD]()
         await self._send(message)
 
-    def _headers(self) -> Iterable[tuple[bytes, bytes]]:
-        yield from _ALWAYS
-        yield from headers_of(self.scope.get(RATES, []))
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        rates = self.scope.get(RATES)
+        if not (rates or self._allowed):
+            return _ALWAYS
+        headers = [*_ALWAYS, *headers_of(rates or [])]
         if self._allowed:
-            yield b"access-control-allow-origin", self._allowed.encode("latin-1")
-            yield b"access-control-expose-headers", _EXPOSED
+            headers.append((b"access-control-allow-origin", self._allowed.encode("latin-1")))
+            headers.append((b"access-control-expose-headers", _EXPOSED))
+        return headers
 
 
 def _note(answer: _Answer, seconds: float) -> None:
@@ -218,6 +227,7 @@ def _known(scope: Scope) -> tuple[dict[bytes, str], int]:
     return known, size
 
 
+@lru_cache(64)
 def _name(host: str) -> str:
     """The name in a Host header, without its port; "" for what is none."""
     named = _HOST.fullmatch(host)

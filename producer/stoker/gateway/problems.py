@@ -135,3 +135,13 @@ def of_error(error: StokerError) -> Problem:
     if told != error.message:
         _log.warning("%s: %s", kind.__name__, error.message)
     return Problem(status, kind.__name__, told, headers=headers)
+
+
+def too_large(most_bytes: int) -> Problem:
+    """The answer to a body of more bytes than it may have; the rest of it is not kept."""
+    return Problem(
+        413,
+        "ContentTooLarge",
+        f"the body may be {most_bytes:,} bytes, also before it was compressed: send fewer rows at once, or put the "
+        "data where workers read it, and name that",
+    )

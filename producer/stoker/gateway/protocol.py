@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from .door import MOST_HEAD_BYTES, MOST_PATH_BYTES
+from .door import HOLD, MOST_HEAD_BYTES, MOST_PATH_BYTES, WHOLE
 
 HEAD_S = 10.0
 # Connections beyond those that are served: for callers that are told so, and probes.
@@ -36,7 +36,8 @@ class HeadBoundProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait for a head."""
-        super().connection_made(cast(asyncio.Transport, _Cuttable(transport)))
+        self._cuttable = _Cuttable(transport)
+        super().connection_made(cast(asyncio.Transport, self._cuttable))
         if len(self.connections) > self.most_connections + _SPARE:
             transport.abort()
             return
@@ -49,22 +50,25 @@ class HeadBoundProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, and refuse a head that does not end."""
-        if self._head is None and (self.cycle is None or self.cycle.response_complete) and not self._timer:
-            # The first bytes of a further request; or the rest of a body that was refused, which has as long to end.
-            self._head = None if self._in_body else 0
-            self._wait()
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if self._head is None and is_idle and not self._in_body:
+            # The first bytes of a further request.
+            self._head = 0
         if self._head is not None:
             self._head += len(data)
         super().data_received(data)
         if self._head is not None and self._head > _HEAD_BYTES and self.transport and not self.transport.is_closing():
             self._refuse(_TOO_LARGE, f"the head of a request may have {_HEAD_BYTES:,} bytes")
+        elif not self._timer and (self._head is not None or (is_idle and self._in_body)):
+            # The rest of a head; or of a body that was refused, which has as long to end.
+            self._wait()
 
     def on_message_begin(self) -> None:
         """Begin with a head, perhaps one behind another request."""
         if self._head is None:
             self._head = 0
-            self._wait()
         super().on_message_begin()
+        cast(dict[str, object], self.scope)[HOLD] = self._cuttable.hold
 
     def on_headers_complete(self) -> None:
         """A head has ended."""
@@ -77,6 +81,7 @@ class HeadBoundProtocol(HttpToolsProtocol):
         """A body has ended, if only that of no bytes."""
         self._in_body = False
         self._stop()
+        cast(dict[str, object], self.scope)[WHOLE] = True
         super().on_message_complete()
         if self.cycle and self.cycle.response_complete:
             # uvicorn waits for a further request from the answer on, and the body has ended that.
@@ -115,14 +120,31 @@ class _Cuttable:
     uvloop raises at a write between the moment that it notices the cut and the one that it tells uvicorn.
     """
 
-    __slots__ = ("_transport",)
+    __slots__ = ("_head", "_holds", "_transport", "is_closing")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self._holds = False
+        self._head = b""
+        self.is_closing = transport.is_closing
+
+    def hold(self) -> None:
+        """Send what is written next together with what follows it: a head with its body."""
+        self._holds = True
 
     def write(self, data: bytes) -> None:
-        if not self._transport.is_closing():
+        if self._holds:
+            self._holds, self._head = False, data
+            return
+        if self._head:
+            data, self._head = self._head + data, b""
+        if not self.is_closing():
             self._transport.write(data)
+
+    def close(self) -> None:
+        if self._head:
+            self.write(b"")
+        self._transport.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

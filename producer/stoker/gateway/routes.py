@@ -13,7 +13,7 @@ from ..client.aio import AsyncClient
 from ..client.reaching import reaching
 from .auth.admission import KEY
 from .auth.keys import ApiKey, Need
-from .bodies import BoundedRequest
+from .bodies import Body, BoundedRequest
 from .problems import ProblemDocument
 from .state import State
 
@@ -35,14 +35,11 @@ class GuardedRoute(APIRoute):
         async def handle(request: Request) -> Response:
             state = state_of(request)
             state.gate.admit(request.scope, need)
-            bounded = BoundedRequest(request, state.settings.gateway_body_bytes, state.room)
-            if takes_json:
-                bounded.require_json()
-            try:
-                with reaching(state.access):
-                    return await inner(bounded)
-            finally:
-                bounded.release()
+            with Body(state.room, state.settings.gateway_body_bytes) as body, reaching(state.access):
+                bounded = BoundedRequest(request, body)
+                if takes_json:
+                    bounded.require_json()
+                return await inner(bounded)
 
         return handle
 

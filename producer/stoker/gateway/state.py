@@ -8,7 +8,7 @@ from ..models.access import Access
 from ..settings import Settings
 from .auth.admission import Gate
 from .auth.sessions import LoginLink
-from .oip.bodies import Room
+from .bodies import Room
 from .probe import Probe
 from .refusals import Refusal, Refusals
 from .sse.feed import Feed

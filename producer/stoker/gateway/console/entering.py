@@ -11,7 +11,7 @@ from starlette.routing import Route
 from ...terminal.html import tag, void
 from ..auth.keys import ApiKey, is_valid
 from ..auth.sessions import COOKIE, LASTS_S, cookie_of
-from ..bodies import BoundedRequest
+from ..bodies import Body, BoundedRequest
 from ..door import HEAD
 from ..problems import Problem
 from ..routes import needs, state_of
@@ -46,11 +46,8 @@ def _is_opened(request: Request) -> bool:
 async def enter(request: Request) -> Response:
     """Let somebody in who has a key."""
     state = state_of(request)
-    bounded = BoundedRequest(request, _LONGEST_FORM, state.room)
-    try:
-        given = await sent(bounded)
-    finally:
-        bounded.release()
+    with Body(state.room, _LONGEST_FORM) as body:
+        given = await sent(BoundedRequest(request, body))
     key = state.gate.keys.key(given.get("key", "").encode())
     if key is None or not is_valid(key):
         # A guess costs as long as a look.

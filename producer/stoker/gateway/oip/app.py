@@ -13,10 +13,11 @@ from ...models.answer import Answer
 from ..auth.admission import Scope
 from ..auth.keys import ApiKey, Need
 from ..auth.scopes import require_model
+from ..bodies import Body, Room
 from ..door import App, Receive, Send
+from ..encodings import deflated
 from ..models.documents import LONGEST_S
 from ..problems import Problem, of_error
-from .bodies import Body, Room, deflated, too_large
 from .documents import Documents
 from .inference import InferenceRequest, decoded, encode_answer, raw_request
 from .models import Models
@@ -83,15 +84,12 @@ class OpenInference:
         for name, value in scope["headers"]:
             if name == _LENGTH:
                 json_bytes = _length(value)
-            elif name == b"content-length":
-                if int(value) > self._most_body_bytes:
-                    raise too_large(self._most_body_bytes)
             elif name == b"content-encoding":
                 encoding = value.decode("latin-1").strip().lower()
             elif name == b"accept-encoding":
                 accepted = value.decode("latin-1")
         with Body(self._room, self._most_body_bytes) as body:
-            data = await body.inflated(await body.read(receive), encoding)
+            data = await body.inflated(await body.read(scope, receive), encoding)
             model = await self._models.get(ref)
             request = raw_request(data, model) if json_bytes == 0 else await decoded(data, json_bytes, self._decoding)
             answer, head_bytes = await self._answered(ref, model, request)
@@ -150,7 +148,7 @@ class OpenInference:
         if parts == ["repository", "index"]:
             _require(scope, "POST")
             with Body(self._room, self._most_body_bytes) as body:
-                wanted = await body.read(receive)
+                wanted = await body.read(scope, receive)
             document: object = await self._documents.index(wanted, key)
         else:
             _require(scope, "GET", "HEAD")

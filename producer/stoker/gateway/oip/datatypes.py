@@ -18,8 +18,7 @@ import numpy as np
 
 from ...errors import InvalidJob
 from ...models.tensors import Array
-
-Data = bytes | bytearray | memoryview
+from ..encodings import Data
 
 DTYPES = {
     "BOOL": np.dtype("?"),

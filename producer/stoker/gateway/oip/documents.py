@@ -12,9 +12,9 @@ from ...models.manifest import ModelVersion
 from ...version import VERSION
 from ..auth.keys import ApiKey
 from ..auth.scopes import require_model, sees_model
+from ..encodings import Data
 from ..probe import Probe
 from ..problems import Problem
-from .datatypes import Data
 from .models import Models
 from .served import ServedModel
 from .statistics import Statistics

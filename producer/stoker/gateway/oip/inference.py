@@ -12,10 +12,9 @@ from ...errors import InvalidJob
 from ...kinds import Priority
 from ...models.columns import listed
 from ...models.tensors import Array
-from .bodies import MOST_AT_ONCE_BYTES
+from ..encodings import MOST_AT_ONCE_BYTES, Data
 from .datatypes import (
     DTYPES,
-    Data,
     datatype_of_array,
     from_binary,
     from_json,
