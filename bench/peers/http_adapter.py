@@ -34,6 +34,13 @@ class HttpAdapter(Adapter):
         self._session: aiohttp.ClientSession | None = None
 
     def infer(self, model: str, rows: Array) -> Array:
+        try:
+            return self._infer(model, rows)
+        except ConnectionError:
+            # Between two measurements a server closes a connection that is idle.
+            return self._infer(model, rows)
+
+    def _infer(self, model: str, rows: Array) -> Array:
         connection = self._connection()
         path, sent, headers = self.request(model, rows)
         try:
