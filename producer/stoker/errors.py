@@ -61,6 +61,10 @@ class JobPruned(StokerError):
     """The job was a trial of a search, and was ended early because others did better; its reason says where."""
 
 
+WITHOUT_RESULT = (JobFailed, JobCancelled, JobDead, JobPruned)
+"""What waiting for the result of a job raises if it has ended without one."""
+
+
 class ModelNotFound(StokerError, LookupError):
     """No model, version or alias has this name."""
 

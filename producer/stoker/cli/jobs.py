@@ -8,7 +8,7 @@ import typer
 
 from ..client.blocking import Client
 from ..client.job import Job
-from ..errors import InvalidArgument, InvalidJob, JobCancelled, JobDead, JobFailed, JobNotFound, JobPruned
+from ..errors import WITHOUT_RESULT, InvalidArgument, InvalidJob, JobNotFound
 from ..events import Epoch, JobState
 from ..foresight.eta import Eta
 from ..kinds import KINDS
@@ -211,7 +211,7 @@ def _watch(client: Client, job: Job, after: str | None, as_json: bool) -> None:
             return
     try:
         job_result = job.result()
-    except (JobFailed, JobCancelled, JobDead, JobPruned) as error:
+    except WITHOUT_RESULT as error:
         if error.traceback and not as_json:
             say_block(error.traceback, style="dim")
         raise typer.Exit(1) from None

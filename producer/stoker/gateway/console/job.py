@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from ... import PastAttempt
 from ...client.async_job import AsyncJob
-from ...errors import JobCancelled, JobDead, JobFailed, JobPruned, StokerError
+from ...errors import WITHOUT_RESULT, StokerError
 from ...events import Event, JobState, Log
 from ...foresight.eta import Eta
 from ...kinds import Result
@@ -103,7 +103,7 @@ async def _result(handle: AsyncJob[Result], status: JobStatus) -> Html:
         return Html("")
     try:
         result = await handle.result(0)
-    except (JobFailed, JobCancelled, JobDead, JobPruned) as error:
+    except WITHOUT_RESULT as error:
         return section("How it ended", tag("p", error.message), _traceback(error.traceback))
     except StokerError as error:
         return section("How it ended", tag("p", error.message, class_="alert"))

@@ -8,11 +8,11 @@ import yaml
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...client.many import changed
 from ...errors import InvalidArgument, StokerError
 from ...kinds import Spec
 from ...terminal.html import tag
-from ..auth.scopes import actable, own_changes, require_submits, visible
+from ..auth.scopes import visible
+from ..jobs.acts import act
 from ..jobs.approving import say
 from ..routes import Caller, Client, needs
 from .forms import area, sent
@@ -27,30 +27,28 @@ _ONCE = ("kind", "after", "not_before")
 @ROUTES.post("/jobs/{job_id}/cancel", openapi_extra=needs("submit"))
 async def cancel(client: Client, key: Caller, job_id: str) -> Response:
     """Stop a job."""
-    await (await actable(key, client, job_id)).cancel()
+    await act(client, key, "cancel", job_id)
     return back_to(f"{ROOT}/jobs/{job_id}", "Cancelled: it ends at its next step.")
 
 
 @ROUTES.post("/jobs/{job_id}/pause", openapi_extra=needs("submit"))
 async def pause(client: Client, key: Caller, job_id: str) -> Response:
     """Pause a job."""
-    await (await actable(key, client, job_id)).pause()
+    await act(client, key, "pause", job_id)
     return back_to(f"{ROOT}/jobs/{job_id}", "Paused: if it runs, it saves a checkpoint first.")
 
 
 @ROUTES.post("/jobs/{job_id}/resume", openapi_extra=needs("submit"))
 async def resume(client: Client, key: Caller, job_id: str) -> Response:
     """Let a paused job go on."""
-    await (await actable(key, client, job_id)).resume()
+    await act(client, key, "resume", job_id)
     return back_to(f"{ROOT}/jobs/{job_id}", "Resumed.")
 
 
 @ROUTES.post("/jobs/{job_id}/retry", openapi_extra=needs("submit"))
 async def retry(client: Client, key: Caller, job_id: str) -> Response:
     """Submit a job again that has ended without a result."""
-    job, _ = await visible(key, client, job_id)
-    await require_submits(key, client, await job.spec())
-    new = await job.retry()
+    new = await act(client, key, "retry", job_id)
     return back_to(f"{ROOT}/jobs/{new.id}", f"Submitted again: this is the new job, after {job_id[:8]}.")
 
 
@@ -83,9 +81,7 @@ async def again(request: Request, client: Client, key: Caller, job_id: str) -> R
     spec = await job.spec()
     try:
         changes = await asyncio.to_thread(_changes, spec, text)
-        wanted = changed(spec, changes)
-        await require_submits(key, client, wanted)
-        new = await client.resubmit(job_id, **own_changes(key, wanted, changes))
+        new = await act(client, key, "resubmit", job_id, changes)
     except StokerError as error:
         return _form(request, job_id, text, error.message)
     names = ", ".join(sorted(changes)) or "nothing"

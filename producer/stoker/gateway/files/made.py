@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...errors import JobCancelled, JobDead, JobFailed, JobPruned, Timeout
+from ...errors import WITHOUT_RESULT, Timeout
 from ...models.manifest import Artifact
 from ..auth.scopes import require_model, visible
 from ..problems import Problem
@@ -61,7 +61,7 @@ async def _of_job(client: Client, key: Caller, job_id: str) -> dict[str, Artifac
     except Timeout:
         why = f"job {job_id} has not ended, and has no files yet: GET /v1/jobs/{job_id}/result waits"
         raise Problem(409, "NotEnded", why, headers={"Retry-After": "1"}) from None
-    except (JobFailed, JobCancelled, JobDead, JobPruned):
+    except WITHOUT_RESULT:
         return {}
 
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from ...client.aio import AsyncClient
 from ...client.async_job import AsyncJob
-from ...errors import JobCancelled, JobDead, JobFailed, JobPruned, Timeout
+from ...errors import WITHOUT_RESULT, Timeout
 from ...events import OPEN
 from ...kinds import Deploy, Spec
 from ...status import JobStatus
@@ -111,7 +111,7 @@ async def _evidence(job: AsyncJob[Any]) -> list[str]:
     """The names of the files that a job has made so far."""
     try:
         return list(await job.files())
-    except (Timeout, JobFailed, JobCancelled, JobDead, JobPruned):
+    except (Timeout, *WITHOUT_RESULT):
         return []
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...client.async_job import AsyncJob
-from ...errors import JobCancelled, JobDead, JobFailed, JobPruned, Timeout
+from ...errors import WITHOUT_RESULT, Timeout
 from ...events import JobState
 from ...foresight.eta import Eta
 from ...kinds import Result, Spec
@@ -80,7 +80,7 @@ async def get_result(request: Request, client: Client, key: Caller, job_id: str,
     except Timeout:
         headers = {"Retry-After": "1", "Location": f"/v1/jobs/{job_id}", **applied(prefer)}
         return document(await job.status(), 202, headers)
-    except (JobFailed, JobCancelled, JobDead, JobPruned) as error:
+    except WITHOUT_RESULT as error:
         fields = {"state": str(await job.state()), "traceback": error.traceback}
         told = of_error(error)
         raise Problem(told.status_code, told.code, told.detail, fields=fields) from None

@@ -12,10 +12,11 @@ from ...client.async_job import AsyncJob
 from ...errors import Timeout
 from ...status import JobStatus
 from ..auth.keys import ApiKey
-from ..auth.scopes import own_singleton, require_submits, sees
+from ..auth.scopes import own_singleton, require_submits
 from ..preferences import Prefer, applied, wait_s
 from ..problems import Problem
 from ..routes import Caller, Client, document, needs, router, state_of
+from .acts import require_seen
 from .documents import JobBody, NewJobs, SubmittedJobs
 
 ROUTES = router("jobs")
@@ -79,9 +80,7 @@ async def status_of(key: ApiKey, job: AsyncJob[Any], wait: float = 0.0, prefer: 
         with suppress(Timeout):
             await job.wait(wait)
     now = await job.status()
-    if not sees(key, now):
-        why = "a job that this key does not see has this singleton key, or is identical: choose another, or no reuse"
-        raise Problem(409, "OthersJob", why)
+    require_seen(key, now)
     headers = {"Location": f"/v1/jobs/{job.id}", **applied(prefer)}
     if not now.state.final:
         headers["Retry-After"] = "1"
