@@ -9,6 +9,7 @@ Requests that a drainer has taken stay in Redis, under its lease, until they are
 the front of the lane. A request that is answered twice is delivered once: the caller knows its number.
 """
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,11 +18,13 @@ from typing import Any
 
 from ..fleet.topology import lists_of
 from ..kinds import Priority
+from ..ledger.keys import PREFIX as LEDGER_PREFIX
 from ..ledger.readable import number
 from ..ledger.routes import Route, route_of
 from ..ledger.scripts import able, basics, iso_now, routes, waking
 from ..redis.calls import Call, Script, Word
-from .keys import key, lua_table
+from ..redis.linking import linked
+from .keys import PREFIX, key
 from .refused import Refused, refused
 
 # The Celery task of a doorbell; its only argument is the lane.
@@ -246,10 +249,9 @@ def wake_reader(client: str) -> Call[None]:
 
 # The scripts that are told whose they are.
 _NAME_CALLER = ("push",)
-# What stands before scripts and is none.
+# What scripts use and is none.
 _SHARED = {"prelude", "failures"}
-# The scripts behind failures.lua.
-_OF_FAILURES = ("admit_load", "load_failed", "load_failures", "loaded")
+_CONSTANTS = {"KEY": LEDGER_PREFIX, "LANE": PREFIX}
 
 
 def script_names() -> list[str]:
@@ -260,15 +262,23 @@ def script_names() -> list[str]:
 @cache
 def script(name: str) -> Script:
     """The script `lua/<name>.lua`, ready to run."""
-    parts = ("prelude", *(("failures",) if name in _OF_FAILURES else ()), name)
-    lanes = "".join((files(__package__) / "lua" / f"{part}.lua").read_text() for part in parts)
-    # Few of them look for such a worker, and what is defined costs each of them time.
+    # Few of their runs look for such a worker, and what is defined costs each of them time.
     lazily = (
-        f"local function able()\n{able()}return able_workers, roomiest\nend\n"
-        f"local function routes()\n{routes()}return open_route, write_route, end_route\nend\n"
-        f"local function wake(id)\n{waking()}return wake_waiting(id)\nend\n"
+        _in_a_function("able()", able(), "able_workers, roomiest"),
+        _in_a_function("routes()", routes(), "open_route, write_route, end_route"),
+        _in_a_function("wake(id)", waking(), "wake_waiting(id)"),
     )
-    return Script(basics() + lazily + lua_table() + lanes, names_caller=name in _NAME_CALLER)
+    library = "".join((basics(), *lazily, _lua("prelude"), _lua("failures")))
+    return Script(linked(_lua(name), library, _CONSTANTS), names_caller=name in _NAME_CALLER)
+
+
+def _in_a_function(head: str, library: str, answer: str) -> str:
+    body = linked(f"return {answer}\n", library, _CONSTANTS)
+    return f"local function {head}\n{textwrap.indent(body, '  ')}end\n"
+
+
+def _lua(name: str) -> str:
+    return (files(__package__) / "lua" / f"{name}.lua").read_text()
 
 
 def _ms(seconds: float) -> int:

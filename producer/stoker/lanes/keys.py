@@ -39,8 +39,3 @@ PREFIX = {
 def key(name: str, *parts: str) -> str:
     """The key of one thing, e.g. key("wake", drainer)."""
     return PREFIX[name] + ":".join(parts)
-
-
-def lua_table() -> str:
-    """The same table for the scripts, as a Lua statement."""
-    return "local LANE = { " + ", ".join(f"{name} = '{prefix}'" for name, prefix in PREFIX.items()) + " }\n"

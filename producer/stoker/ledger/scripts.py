@@ -1,17 +1,18 @@
-"""Loads the ledger's Lua scripts, each behind the table of keys and the functions that it uses."""
+"""Loads the ledger's Lua scripts, each behind the tables and functions that it uses."""
 
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 
 from ..redis.calls import Script
+from ..redis.linking import linked
 from .counters import lua_bounds
-from .keys import lua_tables
+from .keys import PREFIX, lua_tables
 
 _ROUTES = ("registry", "routes")
 _STATES = ("forms", "seats", "turns", "usage", "states", "examples", "sampling", "ends")
 _NEEDS = (*_STATES, "able", "unserved")
-# What stands before a script besides the basics.
+# What a script may use besides the basics.
 _INCLUDES = {
     **dict.fromkeys(("commit", "followed", "go_on"), (*_STATES, *_ROUTES)),
     **dict.fromkeys(("alias_model", "rollback_model", "note_model"), _ROUTES),
@@ -32,7 +33,13 @@ _INCLUDES = {
     "misplaced": ("wrong_types",),
     "repair": (*_STATES, "wrong_types", "mend_places", "mend_records", "mend_indexes", "mend_counts"),
 }
-# What stands before scripts and is none.
+# What few of a script's runs call.
+_SELDOM = {
+    "submit": ("finish",),
+    "claim": ("condemn", "await_worker"),
+    "release": ("await_worker",),
+}
+# What scripts use and is none.
 _SHARED = {"basics", "versions", "audit", *(name for before in _INCLUDES.values() for name in before)}
 # It runs on the results' own Redis: see celery_results.py.
 _ELSEWHERE = {"copy"}
@@ -50,9 +57,10 @@ _AUDITED = frozenset(
 def script(name: str) -> Script:
     """The script `lua/<name>.lua`, ready to run."""
     # Lua allows a function 200 local variables: those of the script itself are not counted with what stands before it.
-    audited = _lua("audit") if name in _AUDITED else ""
-    shared = "".join(map(_lua, _INCLUDES.get(name, ())))
-    source = f"{basics()}{audited}{shared}return (function()\n{_lua(name)}\nend)()\n"
+    source = f"return (function()\n{_lua(name)}\nend)()\n"
+    audited = ("audit",) if name in _AUDITED else ()
+    shared = "".join(map(_lua, (*audited, *_INCLUDES.get(name, ()))))
+    source = linked(source, basics() + shared, {"KEY": PREFIX}, _SELDOM.get(name, ()))
     return Script(source, names_caller=name in _AUDITED)
 
 
@@ -70,7 +78,7 @@ def lone_script(name: str) -> Script:
 
 @cache
 def basics() -> str:
-    """What stands before every script, also of the lanes: tables of keys, bounds of histograms, shared functions."""
+    """What every script may use, also those of the lanes: tables of keys, bounds of histograms, shared functions."""
     return lua_tables() + lua_bounds() + _lua("basics") + _lua("versions")
 
 
@@ -80,21 +88,18 @@ def versions() -> str:
     return lua_tables() + _lua("versions")
 
 
-@cache
 def able() -> str:
-    """What stands before scripts that look for a worker which has what is needed."""
+    """What scripts use that look for a worker which has what is needed."""
     return _lua("able")
 
 
-@cache
 def routes() -> str:
-    """What stands before scripts that open, use or end routes."""
+    """What scripts use that open, use or end routes."""
     return "".join(map(_lua, _ROUTES))
 
 
-@cache
 def waking() -> str:
-    """What stands before scripts that wake a job which waits."""
+    """What scripts use that wake a job which waits."""
     return "".join(map(_lua, ("forms", "seats", "turns", "states")))
 
 
