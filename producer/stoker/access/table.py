@@ -47,7 +47,7 @@ _LEAD = (
     *("webhooks", "hooked", "webhook_deliveries", "webhook_due", "webhook_delivered", "webhook_dead", "webhook_counts"),
 )
 # What operators alone write.
-_BY_HAND = ("fleet",)
+_BY_HAND = ("fleet", "backup")
 
 _REQUESTS = ("lane", "lanes", "lane_queue", "bells", "idle", "wake", "answers")
 _DRAINING = ("lane_drainers", "drainers", "taken", "turn", "load_failures")

@@ -14,6 +14,7 @@ from . import (
     alarms,
     approving,
     audit,
+    backing,
     best,
     config,
     dead,
@@ -45,7 +46,7 @@ _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
 _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
     "Running Stoker": (
         *(services.demo, services.up, services.worker, services.controller, gateway.gateway, services.flower),
-        *(doctor.doctor, fleet.fleet, config.config, keys.keys),
+        *(doctor.doctor, backing.backup, backing.restore, fleet.fleet, config.config, keys.keys),
     ),
     "Jobs": (
         *(jobs.submit, jobs.jobs, jobs.watch, logs.logs, jobs.result, acting.cancel, describe.describe, dead.dead),

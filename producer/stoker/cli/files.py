@@ -1,22 +1,19 @@
 """`stoker files put`, `ls`, `get`, `rm`; and what `encrypting` has."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-from ..client import files as client_files
 from ..client.blocking import Client
 from ..errors import InvalidArgument, JobNotFound
 from ..ledger.uploads import KEEP_DAYS, Upload
 from ..models.uploads import SCHEME, parse_upload
 from ..terminal.amounts import ago, duration, size_text
+from .bar import bar_of_bytes
 from .encrypting import make_key, reencrypt
-from .output import AsJson, Styled, console_aside, draw, print_json, say
+from .output import AsJson, Styled, draw, print_json, say
 from .short_id import SEARCHED, whole_id
 from .table import Table
 
@@ -37,8 +34,8 @@ def put(
     as_json: AsJson = False,
 ) -> None:
     """Upload a file or a folder; prints the reference that jobs take as data."""
-    with Client() as client, _bar() as progress:
-        ref = client.upload(path, name=name, keep_days=keep_days, progress=progress)
+    with Client() as client, bar_of_bytes("upload") as bar:
+        ref = client.upload(path, name=name, keep_days=keep_days, progress=bar.show)
     if as_json:
         print_json({"ref": ref})
     else:
@@ -125,13 +122,3 @@ def _row(upload: Upload) -> list[Styled]:
     left_s = (upload.expires_at - datetime.now(UTC)).total_seconds()
     kept: Styled = duration(left_s) if left_s > 0 else ("over", "yellow")
     return [size_text(upload.size), f"{upload.files:,}", ago(upload.created_at), kept, upload.ref]
-
-
-@contextmanager
-def _bar() -> Iterator[client_files.Progress]:
-    """A bar on a terminal's stderr; nothing elsewhere."""
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    console = console_aside()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("upload", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -45,6 +45,7 @@
 | stoker:duties | hash | by duty of the leading controller, how its runs went: duty_runs.py | never: one field a duty |
 | stoker:leftovers | string | which files of the store were last found that nothing names | never: one finding |
 | stoker:unnamed | sorted set | paths of such files, up to 10,000, by when each was first found, ms | with the file |
+| stoker:backup | string | the backup that goes on: nothing is removed from the store | 10 minutes after it said so |
 | stoker:uploads | hash | what apps have uploaded: reference to record | entries go when their time is over |
 | stoker:uploads-until | sorted set | these references by the end of their time, ms | as those of stoker:uploads |
 | stoker:intake:<id> | hash | a long list of jobs, in chunks by number | when all is taken in, or 10 minutes later |
@@ -156,6 +157,7 @@ PREFIX = {
     "duties": "stoker:duties",
     "leftovers": "stoker:leftovers",
     "unnamed": "stoker:unnamed",
+    "backup": "stoker:backup",
     "uploads": "stoker:uploads",
     "uploads_until": "stoker:uploads-until",
     "intake": "stoker:intake:",
@@ -221,7 +223,7 @@ TYPES = {
     **dict.fromkeys(("quarantine", "repairs"), "list"),
     **dict.fromkeys(("alarms", "webhook_events"), "stream"),
     **dict.fromkeys(
-        ("mirrored", "sequence", "rings", "leader", "leftovers", "damaged", "auditing", "hooked"), "string"
+        ("mirrored", "sequence", "rings", "leader", "leftovers", "damaged", "auditing", "hooked", "backup"), "string"
     ),
     **dict.fromkeys(("schedules", "schedule_states", "roles", "audit_heads", "guards", "webhooks"), "hash"),
     **dict.fromkeys(("discarded", "windows", "seats", "load", "running", "queued", "quotas", "heard"), "hash"),

@@ -79,17 +79,17 @@ def local_server(home: Path) -> Iterator[str]:
         Unavailable: no server is installed, it does not start, or another server uses the folder.
     """
     binary = server_binary()
-    make_private(_folder(home))
+    make_private(data_folder(home))
     lock_file = lock(_lock_file(home), wait_s=_ORPHAN_S)
     if lock_file is None:
         raise Unavailable(
-            f"another Redis server has {_folder(home)}; stop it first (`fuser {_lock_file(home)}` names it)"
+            f"another Redis server has {data_folder(home)}; stop it first (`fuser {_lock_file(home)}` names it)"
         )
     with lock_file:
         log = fresh_log(home, "redis")
         address = _choose_address(home)
-        config = _folder(home) / "server.conf"
-        write_private(config, _config(address, _folder(home)))
+        config = data_folder(home) / "server.conf"
+        write_private(config, _config(address, data_folder(home)))
 
         def start() -> Subprocess:
             # The server inherits the lock, so that two never use one folder.
@@ -139,12 +139,13 @@ def fresh_log(home: Path, name: str) -> Path:
     return log
 
 
-def _folder(home: Path) -> Path:
+def data_folder(home: Path) -> Path:
+    """Where the local server keeps its data."""
     return home / "redis"
 
 
 def _lock_file(home: Path) -> Path:
-    return _folder(home) / "lock"
+    return data_folder(home) / "lock"
 
 
 def _choose_address(home: Path) -> _Address:

@@ -14,7 +14,7 @@ from stoker import lanes, origins
 from stoker.access.loading import load_missing
 from stoker.fleet.topology import DEVICES, queues
 from stoker.lanes.keys import key as lane_key
-from stoker.ledger import approvals, damage, intake, quotas, routes, upkeep
+from stoker.ledger import approvals, backups, damage, intake, quotas, routes, upkeep
 from stoker.ledger.keys import key
 from stoker.local import redis_url_of
 from stoker.models.manifest import Artifact
@@ -253,14 +253,19 @@ class Controller:
             self._store.of_job(job_id).delete(artifact)
             self._connection.run(upkeep.deleted(job_id, artifact))
 
-        for_each(self._connection.run(upkeep.discarded()), delete)
+        discarded = self._connection.run(upkeep.discarded())
+        # Asked last: then no record of a backup names what is to go.
+        if not self._connection.run(backups.goes_on()):
+            for_each(discarded, delete)
 
     def _clear_ended(self) -> None:
         def clear(job_id: str) -> None:
             self._store.of_job(job_id).clear()
             self._connection.run(upkeep.cleared(job_id))
 
-        for_each(self._connection.run(upkeep.ended()), clear)
+        ended = self._connection.run(upkeep.ended())
+        if not self._connection.run(backups.goes_on()):
+            for_each(ended, clear)
 
     def _scale(self) -> bool:
         return self._scaler.step(self._settings.fleet)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from stoker.ledger import clock, store_files, uploads
+from stoker.ledger import backups, clock, store_files, uploads
 from stoker.models.store import Store, Stored
 from stoker.outages import DependencyUnavailable
 from stoker.redis.calls import drive
@@ -100,7 +100,7 @@ class LeftoverSearch:
             is_named = file.digest.encode() in named and not file.is_partial
             if not is_named and self._store.is_older(file, before):
                 findings.add(file)
-                if self._removes and findings.is_found_again(file):
+                if self._removes and findings.is_found_again(file) and not self._is_backed_up():
                     self._store.remove(file)
                     self._note_removed(findings, [file])
             if number % _PAGE_FILES == _PAGE_FILES - 1:
@@ -119,10 +119,13 @@ class LeftoverSearch:
         if self._connection.run(store_files.has_ended(job_id)) and all(part.is_older(file, before) for file in files):
             for file in files:
                 findings.add(file)
-            if self._removes and all(map(findings.is_found_again, files)):
+            if self._removes and all(map(findings.is_found_again, files)) and not self._is_backed_up():
                 part.clear()
                 self._note_removed(findings, files)
         yield
+
+    def _is_backed_up(self) -> bool:
+        return self._connection.run(backups.goes_on())
 
     def _note_removed(self, findings: "_Findings", files: Sequence[Stored]) -> None:
         findings.removed += files

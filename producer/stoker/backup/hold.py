@@ -1,0 +1,63 @@
+"""That a backup goes on, said to the controllers: as long as it is, nothing is removed from the store."""
+
+import platform
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from typing import Self
+
+from ..errors import Unavailable
+from ..ledger import backups
+from ..redis.connection import Connection
+
+_SAID_AGAIN_S = 30.0
+
+
+class Hold:
+    """Holds the store's files for the length of a with block.
+
+    Args:
+        folder: where the backup is written: one of the same folder that was killed is gone on with.
+    """
+
+    def __init__(self, connection: Connection, folder: Path) -> None:
+        self._connection = connection
+        self._name = f"{platform.node()}:{folder.absolute()}"
+        self._said = 0.0
+
+    def __enter__(self) -> Self:
+        """Begin.
+
+        Raises:
+            Unavailable: another backup goes on.
+        """
+        if not self._connection.run(backups.begin(self._name)):
+            other = self._connection.run(backups.name())
+            if other not in (self._name, None):
+                raise Unavailable(
+                    f"another backup goes on, into {other}: wait for its end; if it was killed, that is "
+                    f"{backups.HELD_S // 60} minutes later"
+                )
+            self._connection.run(backups.begin(self._name))
+        self.go_on()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # It ends by itself, only later.
+        with suppress(Unavailable):
+            self._connection.run(backups.end())
+
+    def go_on(self) -> None:
+        """Say so again, if that was not done lately.
+
+        Raises:
+            Unavailable: it was said too long ago: what the snapshot names may be gone.
+        """
+        if monotonic() - self._said < _SAID_AGAIN_S:
+            return
+        if not self._connection.run(backups.go_on()):
+            raise Unavailable(
+                f"the backup stood still for more than {backups.HELD_S // 60} minutes, and files that it has yet to "
+                "copy may have been removed: take it again, into the same folder; that copies only what is missing"
+            )
+        self._said = monotonic()
