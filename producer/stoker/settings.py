@@ -23,6 +23,7 @@ from .models.targets import checked_target_root
 from .origins import as_text, listed, pairs, tables, variable
 from .settings_places import LocalPath, Places
 from .tenants import Quota
+from .terminal.process_log import Format, Level, ProcessLog
 
 # A running controller follows changes of these in the settings file.
 FOLLOWED = ("tenants", "ageing_s", "fleet", "retention", "roles", "audit")
@@ -224,6 +225,23 @@ class Settings(Places):
         description="Where webhooks may go besides https of public addresses: beginnings of URLs, such as "
         "http://ci.internal/hooks/; in the environment, with commas between them.",
     )
+    log_level: Level = Field(
+        default="info", description="What processes log at the least: debug, info, warning or error."
+    )
+    log_format: Format = Field(
+        default="text",
+        description="How they log: text for people, or json, an object a line for programs.",
+    )
+    log_file: LocalPath | None = Field(
+        default=None,
+        description="The file that a process logs to, instead of stderr; several may share one. `stoker up` has one "
+        "for each in its home.",
+    )
+    log_file_bytes: int = Field(
+        default=64 * 1024**2,
+        ge=1024,
+        description="Bytes after which such a file gets a number, and another one is begun; five older ones are kept.",
+    )
     traces: bool = Field(
         default=False,
         description="Whether workers send traces of jobs, by OTLP over HTTP to where the OTEL_… variables say.",
@@ -258,6 +276,10 @@ class Settings(Places):
         """What a worker with these settings offers to jobs that need it, as words: see `kinds.needs`."""
         functions, modules = map(function_word, self.functions), map(module_word, self.custom_objects)
         return (*functions, *modules, *label_words(self.labels))
+
+    def log(self, process: str, worker: str | None = None) -> ProcessLog:
+        """How a process of this name, or this worker, logs."""
+        return ProcessLog(process, self.log_level, self.log_format, self.log_file, self.log_file_bytes, worker)
 
     def environment(self) -> dict[str, str]:
         """The STOKER_… variables that give another process the same settings.

@@ -48,6 +48,7 @@ def quietly(*_: object) -> None:
     """A progress that nobody follows."""
 
 
+@pytest.mark.slow
 def test_what_was_backed_up_under_load_is_all_there_elsewhere_and_jobs_that_ran_go_on(tmp_path: Path) -> None:
     first, second, folder = tmp_path / "first", tmp_path / "second", tmp_path / "backup"
     secure(Settings(home=first))
@@ -56,7 +57,9 @@ def test_what_was_backed_up_under_load_is_all_there_elsewhere_and_jobs_that_ran_
     def submit_on() -> None:
         with stoker.Client(settings=settings) as submitter:
             while not ends.is_set():
-                accepted.extend(job.id for job in submitter.submit_many([BRIEF] * 5))
+                jobs = submitter.submit_many([BRIEF] * 3)
+                accepted.extend(job.id for job in jobs)
+                jobs[0].result(timeout=PATIENCE_S)
 
     with serving(settings) as stack, stoker.Client(settings=settings) as client:
         trained = client.submit(stoker.Train(model="small", data="sample://iris", device="cpu", **SMALL))

@@ -252,6 +252,7 @@ def test_what_is_not_set_is_shown_as_none() -> None:
         "gateway_hosts",
         "gateway_origins",
         "webhook_roots",
+        "log_file",
         "tenants",
         "fleet",
         "retention",

@@ -32,6 +32,8 @@ def main() -> int:
 def _run(arguments: argparse.Namespace) -> int:
     try:
         settings = Settings()
+        # Until Celery sets its own up.
+        settings.log("worker").begin()
         capacity = Capacity(settings, arguments.device, arguments.memory, Nvml(), arguments.node_gpus)
         # Of the half a million objects that come with TensorFlow none is garbage, and looking for some, again and again
         # as they come, would take a fifth of the start.

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import stoker
 from stoker.gateway.auth.keys import ApiKey, KeyRing, digest_of
-from stoker.gateway.serve import log_quietly, server_of
+from stoker.gateway.serve import begin_log, server_of
 from stoker.local import LocalStack
 from stoker.settings import Settings
 
@@ -18,10 +18,10 @@ from .adapter import KEY, KEY_ID
 
 def main() -> None:
     """Serve until told to stop."""
-    log_quietly()
     keys = KeyRing({KEY_ID: ApiKey(key_id=KEY_ID, name="bench", digest=digest_of(KEY.encode()), role="predictor")})
     with tempfile.TemporaryDirectory() as home:
         settings = Settings(home=Path(home), slots=2, gateway_port=urlsplit(os.environ["BENCH_URL"]).port)
+        begin_log(settings)
         with LocalStack(settings):
             with stoker.Client(settings=settings) as client:
                 await_worker(client)

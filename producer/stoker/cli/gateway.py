@@ -78,12 +78,12 @@ def run(
     if any(importlib.util.find_spec(package) is None for package in ("fastapi", "uvicorn", "httptools", "uvloop")):
         raise Unavailable("the gateway is not installed here: pip install 'stoker[gateway]'")
     from ..gateway.auth.sessions import LoginLink
-    from ..gateway.serve import keys_of, log_quietly, server_of
+    from ..gateway.serve import begin_log, keys_of, server_of
 
     given = {"gateway_host": host, "gateway_port": port}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     ring, made = keys_of(settings)
-    log_quietly()
+    begin_log(settings)
     link = LoginLink(made.key) if made else None
 
     def listens() -> None:

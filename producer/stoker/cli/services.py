@@ -47,7 +47,9 @@ def up(
     """
     _need_tensorflow()
     _secure(secured)
-    run_local(Settings(), gateway=gateway, flower=flower, say=say)
+    settings = Settings()
+    settings.log("up").begin()
+    run_local(settings, gateway=gateway, flower=flower, say=say)
 
 
 def worker(

@@ -8,7 +8,7 @@ from ..settings import Settings
 from ..terminal import exits
 from .auth.sessions import LoginLink
 from .console.page import ROOT
-from .serve import keys_of, log_quietly, server_of
+from .serve import begin_log, keys_of, server_of
 
 
 def main() -> int:
@@ -20,8 +20,8 @@ def main() -> int:
 
 
 def _run(settings: Settings, pipe: int) -> None:
+    begin_log(settings)
     ring, made = keys_of(settings)
-    log_quietly()
     link = LoginLink(made.key) if made else None
 
     def listens() -> None:

@@ -127,7 +127,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def log_quietly() -> None:
-    """Log to stderr; of uvicorn only what goes wrong."""
-    logging.basicConfig(format="[%(asctime)s: %(levelname)s] %(message)s", level=logging.INFO)
+def begin_log(settings: Settings) -> None:
+    """Log as the settings say; of uvicorn only what goes wrong."""
+    settings.log("gateway").begin()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

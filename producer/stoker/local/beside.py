@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from ..settings import Settings
-from .server import fresh_log
+from .server import fresh_log, logging_to
 from .subprocesses import Subprocess, Supervised
 
 GATEWAY = (sys.executable, "-m", "stoker.gateway")
@@ -67,7 +67,10 @@ def start_gateway(settings: Settings, environment: Mapping[str, str], say: Calla
         reader, writer = os.pipe()
         try:
             process = Subprocess(
-                [*GATEWAY, "--tell", str(writer)], log=log, environment=environment, keep_open=[writer]
+                [*GATEWAY, "--tell", str(writer)],
+                log=log,
+                environment=logging_to(log, environment),
+                keep_open=[writer],
             )
         except OSError:
             os.close(reader)
@@ -112,7 +115,7 @@ def start_flower(settings: Settings, environment: Mapping[str, str]) -> Started:
     log = fresh_log(settings.home, "flower")
 
     def start() -> Subprocess:
-        return Subprocess(FLOWER, log=log, environment=environment)
+        return Subprocess(FLOWER, log=log, environment=logging_to(log, environment))
 
     note = f"user stoker, password in {settings.home / 'flower' / 'password'}"
     place = Place("flower", f"http://{_FLOWER_HOST}:{port}", note)

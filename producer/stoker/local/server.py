@@ -8,7 +8,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from redis.retry import Retry
 
 from ..errors import Unavailable
 from ..settings import Settings
+from ..terminal.process_log import rotate
 from .lock import is_locked, lock
 from .subprocesses import Subprocess, Supervised
 
@@ -130,13 +131,17 @@ def make_private(folder: Path) -> None:
 
 
 def fresh_log(home: Path, name: str) -> Path:
-    """An empty log file; the previous one is kept as `<name>.log.1`."""
+    """An empty log file; the previous one is kept as `<name>.log.1`, and those before it have higher numbers."""
     make_private(home / "logs")
     log = home / "logs" / f"{name}.log"
-    if log.exists():
-        log.replace(log.with_name(f"{name}.log.1"))
+    rotate(log)
     log.touch(mode=0o600)
     return log
+
+
+def logging_to(log: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables for a process whose output goes to a file: it logs to it, too, so that it rotates."""
+    return {**environment, "STOKER_LOG_FILE": environment.get("STOKER_LOG_FILE") or str(log)}
 
 
 def data_folder(home: Path) -> Path:

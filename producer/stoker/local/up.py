@@ -18,7 +18,7 @@ from ..settings import Settings
 from ..urls import masked
 from .beside import Started, start_flower, start_gateway
 from .lock import lock
-from .server import fresh_log, local_server
+from .server import fresh_log, local_server, logging_to
 from .subprocesses import Subprocess, Supervised
 
 # What `stoker worker` and `stoker controller` become, without importing the command line before that.
@@ -84,7 +84,7 @@ class LocalStack:
                 command, log = self._commands[name], fresh_log(home, name)
 
                 def start() -> Subprocess:
-                    return Subprocess(command, log=log, environment=environment)
+                    return Subprocess(command, log=log, environment=logging_to(log, environment))
 
                 return stack.enter_context(Supervised(start(), start, grace_s=_DRAIN_S))
 

@@ -1,10 +1,14 @@
 """Errors that end a process: a line on stderr, and an exit status."""
 
+import logging
 import sys
 from collections.abc import Callable
 
 from ..errors import InvalidArgument, InvalidJob, InvalidSettings, StokerError, Unauthorized, Unavailable
 from .printable import printable
+from .process_log import speaks_json
+
+_log = logging.getLogger("stoker")
 
 
 def status_of(error: Exception) -> int:
@@ -32,9 +36,12 @@ def lines_of(error: StokerError | OSError) -> list[str]:
 
 
 def say(error: StokerError | OSError) -> None:
-    """Write an error to stderr."""
+    """Write an error to stderr, or to the log if that is JSON."""
     for line in lines_of(error):
-        sys.stderr.write(f"error: {line}\n")
+        if speaks_json():
+            _log.critical("%s", line)
+        else:
+            sys.stderr.write(f"error: {line}\n")
 
 
 def status(main: Callable[[], int | None]) -> int:

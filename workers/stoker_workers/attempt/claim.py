@@ -9,6 +9,7 @@ from stoker.ledger.attempt import Attempt
 from stoker.ledger.quarantine import QuarantineReason
 from stoker.ledger.replies import Refusal
 from stoker.outages import Dependency, DependencyUnavailable, one_line
+from stoker.terminal.process_log import about
 from stoker.version import RELEASE
 
 from .admission import admitted, sign_for
@@ -68,7 +69,8 @@ def _follow(slot: Slot, attempt: Attempt) -> Ending:
         slot.insist(attempts.fail(attempt, JobState.FAILED, reason, sign=sign_for(slot, attempt)))
         return Ending("failed", error.message)
     try:
-        return Execution(slot, attempt, spec).follow()
+        with about(job=attempt.job_id, attempt=attempt.number, tenant=spec.tags.get("tenant")):
+            return Execution(slot, attempt, spec).follow()
     except Unavailable:
         raise
     except Exception as error:  # noqa: BLE001  # the slot's edge: the job shall not wait for the end of its lease

@@ -22,6 +22,7 @@ _END_S = 1.0
 _FORK = get_context("fork")
 # Between two looks whether a child has ended.
 _LOOK_S = 0.01
+_OF_JOBS = "%(levelname)s %(name)s: %(message)s"
 
 
 class Main(Protocol):
@@ -129,7 +130,9 @@ def _main(
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     # The descriptor 2 is left to native code, whose lines are led into the log: see `stderr_logged`.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", level=logging.INFO, force=True)
+    if output is not None:
+        # A job's lines have their own form, by which they get their levels; others log as what has forked them.
+        logging.basicConfig(stream=sys.stderr, format=_OF_JOBS, level=logging.INFO, force=True)
     try:
         main(pipe, *arguments)
     finally:

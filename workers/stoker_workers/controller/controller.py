@@ -26,7 +26,6 @@ from stoker.settings import FOLLOWED, Settings
 from stoker.terminal import exits
 from stoker.webhooks.addresses import Addresses
 
-from ..observe.logs import log_to_stderr
 from ..observe.metrics import LedgerCollector, served
 from ..observe.result_mirror import ResultMirror
 from .autoscaler.loop import FleetScaler
@@ -279,13 +278,13 @@ def _duty(name: str, run: Callable[[], object], *, due: tuple[str, ...] = (), ke
 def main() -> None:
     """Run a controller until SIGTERM or Ctrl-C."""
     argparse.ArgumentParser(prog="python -m stoker_workers.controller", description=__doc__).parse_args()
-    log_to_stderr()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
     sys.exit(exits.status(lambda: _control(Settings())))
 
 
 def _control(settings: Settings) -> None:
+    settings.log("controller").begin()
     redis_url = redis_url_of(settings)
     with ExitStack() as stack:
         if settings.metrics_port is not None:

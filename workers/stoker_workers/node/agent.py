@@ -20,7 +20,6 @@ from stoker.local.subprocesses import Subprocess, Supervised
 from stoker.settings import Settings
 from stoker.terminal import exits
 
-from ..observe.logs import log_to_stderr
 from ..observe.metrics import NodeCollector, served
 from . import machine
 from .machine import Nvml, Probe
@@ -154,11 +153,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m stoker_workers.node", description=__doc__)
     parser.add_argument("--device", type=_device, default="auto")
     arguments = parser.parse_args()
-    log_to_stderr()
     return exits.status(lambda: _run(Settings(), arguments.device))
 
 
 def _run(settings: Settings, device: str) -> int:
+    settings.log("node").begin()
     try:
         workers = device_workers(device, Nvml())
     except NoDevice as error:

@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--password-file", type=Path)
     arguments = parser.parse_args()
     settings = Settings()
+    settings.log("flower").begin()
     # Private, because Flower stores its history as a pickle.
     home = settings.home / "flower"
     make_private(home)
@@ -57,6 +58,7 @@ def main() -> None:
             setattr(options, name, value)
     if not (options.basic_auth or options.auth):
         options.basic_auth = [f"{USER}:{_password(arguments.password_file, home)}"]
+    options.logging = settings.log_level
     _adapt_flower()
     url = redis_url_of(settings)
     app = celery_app(settings, url)

@@ -28,6 +28,7 @@ from stoker.models.described import Described
 from stoker.redis.celery_app import celery_app
 from stoker.security.signatures import signatures_of
 from stoker.settings import Settings
+from stoker.terminal.process_log import ProcessLog
 
 from ..attempt.dependencies import DependencyWatch
 from ..attempt.flower_progress import await_watchers
@@ -37,7 +38,6 @@ from ..attempt.slot import GRACE_S, Slot
 from ..ml import accelerator
 from ..node.capacity import Capacity
 from ..observe import tracing
-from ..observe.logs import keep_to_lines
 from .control import register_commands
 from .guard import guarded
 from .heartbeat import LISTEN_S, Heartbeat
@@ -84,7 +84,7 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     register_commands(settings, redis_url)
     app.steps["consumer"].add(await_watchers(slot))
     app.steps["worker"].add(_step(capacity, slot))
-    _connect_signals(slot, worker.unconfined)
+    _connect_signals(slot, worker.unconfined, settings.log("worker", worker.name))
     # Else each child would build those that it needs, and a child that is forked meanwhile would find pydantic locked.
     _build(Described)
     # Celery collects garbage before each fork. To look through the half million objects of TensorFlow's import would
@@ -96,7 +96,7 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
         concurrency=worker.slots,
         pool=SlotPool,
         queues=list(served),
-        loglevel="INFO",
+        loglevel=settings.log_level.upper(),
         without_mingle=True,
         without_gossip=True,
     )
@@ -112,7 +112,7 @@ def _build(models: type[BaseModel]) -> None:
         _build(model)
 
 
-def _connect_signals(slot: Slot, unconfined: Sequence[str]) -> None:
+def _connect_signals(slot: Slot, unconfined: Sequence[str], log: ProcessLog) -> None:
     """React to Celery's signals of the worker, its loggers and its children."""
 
     def drain(**_: Any) -> None:
@@ -122,7 +122,7 @@ def _connect_signals(slot: Slot, unconfined: Sequence[str]) -> None:
     signals.worker_shutting_down.connect(drain, weak=False)
     signal.signal(signal.SIGALRM, _cut_off)
     for configured in (signals.after_setup_logger, signals.after_setup_task_logger):
-        configured.connect(lambda logger, **_: keep_to_lines(logger), weak=False)
+        configured.connect(lambda logger, **_: log.lead(logger), weak=False)
     if unconfined:
         line = "models made elsewhere are opened less confined than they could be, for this kernel refuses %s"
         signals.worker_ready.connect(lambda **_: _log.warning(line, "; ".join(unconfined)), weak=False)
