@@ -1,4 +1,7 @@
-"""`python -m bench NAME …`: run one benchmark; without a name, all of them and the report; `--quick`, all in short."""
+"""`python -m bench NAME …`: run one benchmark; without a name, all of them and the report; `--quick`, all in short.
+
+`--check` measures in short what must not get worse.
+"""
 
 import importlib
 import signal
@@ -31,6 +34,8 @@ def main() -> None:
         case ["--quick"]:
             for name in COMPARISONS:
                 run(name, "--quick")
+        case ["--check", *arguments]:
+            run("check", *arguments)
         case [name, *arguments] if name in EVERYTHING:
             run(name, *arguments)
         case [name, *_]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import stoker
 
@@ -48,6 +49,12 @@ def summary(rounds: Sequence[Mapping[str, object]]) -> dict[str, dict[str, float
         name: {"median": statistics.median(values), "low": min(values), "high": max(values)}
         for name, values in found.items()
     }
+
+
+def read(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
+    """A benchmark's figures from <name>.json; None if there are none."""
+    path = folder / f"{name}.json"
+    return json.loads(path.read_text())["figures"] if path.exists() else None
 
 
 def write(name: str, report: Mapping[str, object], folder: Path | None = RESULTS) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bench.check import GUARDS, compared
 from bench.checkouts import Checkout
 
 from .. import preloaded
@@ -72,6 +73,25 @@ def test_what_is_neither_a_revision_nor_a_checkout_is_refused() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "'no-such-revision' is neither a revision of this repository nor a checkout's folder" in done.stderr
+
+
+def test_what_is_checked_is_worse_where_its_ratio_fell_by_more_than_a_quarter(tmp_path: Path) -> None:
+    def folder(name: str, *rates: tuple[str, float]) -> Path:
+        cases = [{"system": system, "what": "many jobs", "per_s": {"median": rate}} for system, rate in rates]
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "noop.json").write_text(json.dumps({"figures": {"cases": cases}}))
+        return tmp_path / name
+
+    guard = GUARDS[0]
+    last = folder("last", ("stoker", 1000.0), ("celery", 1000.0))
+    slower = folder("slower", ("stoker", 390.0), ("celery", 500.0))
+    worse = folder("worse", ("stoker", 370.0), ("celery", 500.0))
+    alone = folder("alone", ("stoker", 370.0))
+    assert compared([guard], slower, last) == ([f"{guard.what:<42} now   0.78, last   1.00: holds"], [])
+    assert compared([guard], worse, last) == ([f"{guard.what:<42} now   0.74, last   1.00: WORSE"], [guard.what])
+    [line], missing = compared([guard], alone, last)
+    assert "NOT MEASURED" in line
+    assert missing == [guard.what]
 
 
 def test_every_benchmark_has_its_place_in_the_page() -> None:
