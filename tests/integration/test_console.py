@@ -75,7 +75,11 @@ def test_behind_tls_the_session_stays_there(gateway: Gateway, redis_url: str, ev
         sent = f"key={public.keys.texts['viewer']}".encode()
         headers = {**_FORM, "Origin": origin, "Host": "stoker.example.org"}
         cookie = public.call("POST", f"{ROOT}/login", sent, key=None, headers=headers).headers["set-cookie"]
+        # Of a link that is opened there is no origin, but what is before the gateway says it.
+        linked = {**_FORM, "X-Forwarded-Proto": "https", "Host": "stoker.example.org"}
+        other = public.call("POST", f"{ROOT}/login", sent, key=None, headers=linked).headers["set-cookie"]
     assert "Secure" in cookie.split("; ")
+    assert "Secure" in other.split("; ")
 
 
 @pytest.mark.parametrize("name", ["expired", "revoked"])

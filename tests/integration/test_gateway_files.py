@@ -108,6 +108,17 @@ def test_what_is_not_as_its_sender_says_is_not_kept(gateway: Gateway) -> None:
     assert packed.status == 415
     part = gateway.call("POST", "/v1/files?name=x.csv", LONG, headers={"Content-Range": "bytes 0-9/99"})
     assert part.status == 400
+    nameless = gateway.call("POST", "/v1/files?name=Stra%C3%9Fe.csv", b"x").json["detail"]
+    assert nameless.startswith("name: 'Straße.csv' is not taken: expected up to 128 letters and digits")
+    empty = gateway.call("POST", "/v1/files?name=x.csv", b"")
+    assert (empty.status, empty.json["code"]) == (422, "InvalidBody")
+    mistyped = gateway.call("POST", "/v1/files?name=x.csv&keepdays=1", b"x")
+    assert (mistyped.status, mistyped.json["detail"]) == (
+        400,
+        "the query has an unknown 'keepdays': it takes 'keep_days', 'name'",
+    )
+    bodiless = gateway.call("POST", "/v1/files/join", b"", headers={"Content-Type": "application/json"})
+    assert (bodiless.status, bodiless.json["detail"]) == (422, "body: there is none: send a document of JSON")
     for days in ("0", "-1", "nan", "1e9", "x"):
         assert gateway.call("POST", f"/v1/files?name=x.csv&keep_days={days}", b"x").status == 400, days
 
@@ -192,6 +203,7 @@ def test_what_has_changed_in_the_store_is_not_sent_to_its_end(
             assert (joined.status, joined.json["code"]) == (502, "Corrupt")
         file.unlink()
         assert gateway.call("GET", told.headers["location"]).status == 410
+        assert gateway.call("HEAD", told.headers["location"]).status == 410
         joined = gateway.call("POST", "/v1/files/join", {"name": "whole.bin", "parts": [told.json["ref"]]})
         assert (joined.status, joined.json["code"]) == (410, "Missing")
 

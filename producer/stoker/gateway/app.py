@@ -1,8 +1,9 @@
 """The gateway as an app of ASGI."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -25,6 +26,7 @@ from .console.entering import refused
 from .console.page import ROOT
 from .door import Door, Rules
 from .files import made, uploads
+from .files.documents import PATTERNS
 from .fleet import routes as fleet
 from .jobs import acting, approving, many, reading, submitting
 from .models import routes as models
@@ -159,7 +161,16 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     others = f" (and {len(more)} more)" if more else ""
     status = 422 if first["loc"][0] == "body" else 400
     code = "InvalidBody" if status == 422 else "InvalidArgument"
-    return _shown(request, Problem(status, code, f"{where[:100]}: {first['msg'][:500]}{others}"))
+    return _shown(request, Problem(status, code, f"{where[:100]}: {_why(first)}{others}"))
+
+
+def _why(error: Mapping[str, Any]) -> str:
+    """What is wrong, as pydantic says it; in words of ours where that would be of no help."""
+    if error["type"] == "missing":
+        return "there is none: send a document of JSON" if error["loc"] == ("body",) else "it is missing"
+    if error["type"] == "string_pattern_mismatch" and (words := PATTERNS.get(error["ctx"]["pattern"])):
+        return f"{str(error['input'])[:100]!r} is not taken: expected {words}"
+    return str(error["msg"])[:500]
 
 
 async def _answer_failure(request: Request, _error: Exception) -> Response:

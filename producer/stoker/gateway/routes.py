@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -11,10 +12,11 @@ from starlette.responses import Response
 
 from ..client.aio import AsyncClient
 from ..client.reaching import reaching
+from ..models.columns import listed
 from .auth.admission import KEY
 from .auth.keys import ApiKey, Need
 from .bodies import Body, BoundedRequest
-from .problems import ProblemDocument
+from .problems import Problem, ProblemDocument
 from .state import State
 
 NEED = "x-stoker-need"
@@ -26,15 +28,21 @@ _PROBLEMS = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 502, 503, 50
 class GuardedRoute(APIRoute):
     """A route that admits a request before it reads it; one that does not say what it needs cannot be made."""
 
+    is_strict = False
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See `APIRoute.get_route_handler`."""
         need: Need = (self.openapi_extra or {})[NEED]
         inner = super().get_route_handler()
         takes_json = self.body_field is not None
+        known = _query_of(self.dependant) if self.is_strict else None
 
         async def handle(request: Request) -> Response:
             state = state_of(request)
             state.gate.admit(request.scope, need)
+            if known is not None and (unknown := request.query_params.keys() - known):
+                takes = f"it takes {listed(sorted(known))}" if known else "there is none here"
+                raise Problem(400, "InvalidArgument", f"the query has an unknown {min(unknown)[:100]!r}: {takes}")
             with Body(state.room, state.settings.gateway_body_bytes) as body, reaching(state.access):
                 bounded = BoundedRequest(request, body)
                 if takes_json:
@@ -44,12 +52,18 @@ class GuardedRoute(APIRoute):
         return handle
 
 
+class StrictRoute(GuardedRoute):
+    """A route of the API: a parameter in the query that it does not know is refused, for it would change nothing."""
+
+    is_strict = True
+
+
 def router(tag: str) -> APIRouter:
     """A table of guarded routes, which all may answer with problems."""
     return APIRouter(
         prefix="/v1",
         tags=[tag],
-        route_class=GuardedRoute,
+        route_class=StrictRoute,
         responses={status: {"model": ProblemDocument} for status in _PROBLEMS},
     )
 
@@ -68,6 +82,12 @@ def state_of(request: Request) -> State:
     """What the gateway holds."""
     state: State = request.app.state.gateway
     return state
+
+
+def _query_of(dependant: Dependant) -> set[str]:
+    """The names of a query that a route and what it depends on take."""
+    names = {field.alias for field in dependant.query_params}
+    return names.union(*map(_query_of, dependant.dependencies))
 
 
 def _client(request: Request) -> AsyncClient:

@@ -68,7 +68,9 @@ def _let_in(request: Request, key: ApiKey, path: str) -> Response:
     # Never to another site.
     is_ours = path == ROOT or path.startswith((f"{ROOT}/", f"{ROOT}?"))
     response = RedirectResponse(path if is_ours else ROOT, 303)
-    is_encrypted = request.headers.get("origin", "").startswith("https:")
+    headers = request.headers
+    # A link has no origin; whoever lies about this is kept from logging in by their own browser alone.
+    is_encrypted = headers.get("origin", "").startswith("https:") or headers.get("x-forwarded-proto") == "https"
     response.set_cookie(
         COOKIE, cookie_of(key), max_age=LASTS_S, path="/", secure=is_encrypted, httponly=True, samesite="strict"
     )

@@ -9,8 +9,14 @@ from ..jobs.documents import Strict
 
 MOST_PARTS = 10_000
 
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+_DIGEST, _NAME = r"^[0-9a-f]{64}$", r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+PATTERNS = {
+    _DIGEST: "64 hex digits, in small letters",
+    _NAME: "up to 128 letters and digits of ASCII, '.', '_' and '-', of which a letter or a digit comes first",
+}
+"""What these patterns ask for, in words."""
+Digest = Annotated[str, StringConstraints(pattern=_DIGEST)]
+Name = Annotated[str, StringConstraints(pattern=_NAME)]
 KeepDays = Annotated[float, Field(gt=0, le=36_600, description="Days after the last submit that names it.")]
 KEEP_DAYS = 30.0
 

@@ -69,4 +69,4 @@ async def _send(request: Request, client: Client, key: Caller, files: Mapping[st
     if name not in files:
         listed = ", ".join(files) or "none"
         raise Problem(404, "NotFound", f"there is no such file; there are: {listed}")
-    return await sending.answer(request, await client.stored(files[name]), state_of(request).gate.stream(key))
+    return sending.answer(request, await client.stored(files[name]), state_of(request).gate.stream(key))

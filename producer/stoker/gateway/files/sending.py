@@ -28,17 +28,18 @@ RESPONSES: dict[int | str, dict[str, object]] = {
 }
 
 
-async def answer(request: Request, file: AsyncStoredFile, counted: AbstractContextManager[None]) -> Response:
+def answer(request: Request, file: AsyncStoredFile, counted: AbstractContextManager[None]) -> Response:
     """A file, or the part that its caller asks for.
 
     It is a file to be saved, whatever is in it: a page of a report that a browser opened from here would act for who
     is logged in.
 
     Args:
-        counted: is left when all of it has been sent.
+        counted: is entered while it is read; it may refuse to be.
 
     Raises:
-        Problem: 416 for a part that it has not, 410 for a file that is gone, 502 for one that cannot be read.
+        Problem: 416 for a part that it has not. The answer itself raises 410 for a file that is gone, and 502 for one
+            that cannot be read, before any of it is sent.
     """
     artifact = file.artifact
     tag = f'"{artifact.digest}"'
@@ -56,17 +57,7 @@ async def answer(request: Request, file: AsyncStoredFile, counted: AbstractConte
         status, (start, stop) = 206, part
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{artifact.size}"
     headers["Content-Length"] = str(stop - start)
-    if HEAD in request.scope:
-        return Response(status_code=status, headers=headers, media_type=MEDIA_TYPE)
-    counted.__enter__()
-    blocks = file.blocks(start, stop)
-    try:
-        with readable():
-            first = await anext(blocks, b"")
-    except BaseException:
-        counted.__exit__(None, None, None)
-        raise
-    return _FileResponse(_all(first, blocks), status, headers, counted)
+    return _FileResponse(file, start, stop, status, headers, counted)
 
 
 class _FileResponse(StreamingResponse):
@@ -76,29 +67,39 @@ class _FileResponse(StreamingResponse):
 
     def __init__(
         self,
-        blocks: AsyncIterator[bytes],
+        file: AsyncStoredFile,
+        start: int,
+        stop: int,
         status: int,
         headers: Mapping[str, str],
         counted: AbstractContextManager[None],
     ) -> None:
-        super().__init__(blocks, status, headers)
+        self._blocks = file.blocks(start, stop)
+        super().__init__(self._blocks, status, headers)
         self._counted = counted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        except StokerError as error:
-            # The status has been sent: that the length is wrong is all that can be told.
-            _log.error("a file broke off: %s", error.message)
-        finally:
-            self._counted.__exit__(None, None, None)
+        """Send it, once its first block is there; of a HEAD nothing but that it is."""
+        with self._counted:
+            async with aclosing(self._blocks):  # type: ignore[type-var]  # it is an async generator
+                with readable():
+                    first = await anext(self._blocks, b"")
+                if HEAD in scope:
+                    headers = dict(self.headers)
+                    await Response(None, self.status_code, headers)(scope, receive, send)
+                    return
+                self.body_iterator = _all(first, self._blocks)
+                try:
+                    await super().__call__(scope, receive, send)
+                except StokerError as error:
+                    # The status has been sent: that the length is wrong is all that can be told.
+                    _log.error("a file broke off: %s", error.message)
 
 
 async def _all(first: bytes, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    async with aclosing(blocks):  # type: ignore[type-var]  # it is an async generator
-        yield first
-        async for block in blocks:
-            yield block
+    yield first
+    async for block in blocks:
+        yield block
 
 
 def _tags(header: str) -> set[str]:

@@ -139,6 +139,8 @@ async def _receive(
 
 
 async def _store(client: AsyncClient, received: Received, name: str, keep_days: float) -> Response:
+    if not received.size:
+        raise Problem(422, "InvalidBody", "there is nothing in the file: send its bytes as the body")
     ref = await client.upload(received.path, name=name, keep_days=keep_days)
     headers = {"Location": f"/v1/files/{quote(ref.removeprefix(_SCHEME))}", "ETag": f'"{received.digest}"'}
     return document(StoredUpload(ref=ref, size=received.size), 201, headers)
@@ -149,7 +151,7 @@ async def _send(request: Request, client: AsyncClient, key: Caller, ref: str) ->
         file = await client.stored(ref)
     except InvalidArgument as error:
         raise _unknown(error) from None
-    return await sending.answer(request, file, state_of(request).gate.stream(key))
+    return sending.answer(request, file, state_of(request).gate.stream(key))
 
 
 def _ref(digest: str, name: str) -> str:

@@ -133,9 +133,7 @@ async def follow(
         # A browser that has had the last one asks again, until it is told that there is nothing.
         return Response(status_code=204)
     events = job.events(place)
-    counted = state.gate.stream(key)
-    counted.__enter__()
-    return EventStream(frames(job, events, place), counted, state.ending)
+    return EventStream(frames(job, events, place), state.gate.stream(key), state.ending)
 
 
 async def _ends_at(job: AsyncJob[Any], place: str) -> bool:

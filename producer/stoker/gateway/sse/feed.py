@@ -46,7 +46,7 @@ class Feed:
         self._look_s = look_s
         # Numbers of other gateways, and of one that was started anew, are not this one's.
         self._name = secrets.token_hex(4)
-        self._changes: deque[tuple[int, JobStatus]] = deque(maxlen=_KEPT)
+        self._changes: deque[tuple[int, JobStatus, str]] = deque(maxlen=_KEPT)
         self._newest = 0
         self._known: dict[str, JobStatus] | None = None
         self._looked_at = datetime.now(UTC)
@@ -76,10 +76,10 @@ class Feed:
                 if self._changes and place < self._changes[0][0] - 1:
                     place = self._newest
                     yield Frame(self._id(place), "resync", "{}")
-                for number, status in self._behind(place):
+                for number, status, document in self._behind(place):
                     place = number
                     if sees(key, status):
-                        yield Frame(self._id(number), "job", status.model_dump_json())
+                        yield Frame(self._id(number), "job", document)
                 await news.wait()
         finally:
             self._watchers -= 1
@@ -91,7 +91,7 @@ class Feed:
             with suppress(asyncio.CancelledError):
                 await self._looking
 
-    def _behind(self, place: int) -> list[tuple[int, JobStatus]]:
+    def _behind(self, place: int) -> list[tuple[int, JobStatus, str]]:
         """The changes behind a place, the oldest first."""
         count = min(self._newest - place, len(self._changes))
         newest = [self._changes[-1 - back] for back in range(count)]
@@ -138,7 +138,8 @@ class Feed:
         changed = [status for status in statuses.values() if known.get(status.id) != status]
         for status in sorted(changed, key=lambda status: status.submitted_at):
             self._newest += 1
-            self._changes.append((self._newest, status))
+            # Written once, for however many watch.
+            self._changes.append((self._newest, status, status.model_dump_json()))
         if changed:
             self._news.set()
             self._news = asyncio.Event()

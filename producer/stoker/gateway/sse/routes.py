@@ -29,6 +29,4 @@ async def follow(request: Request, key: Caller, after: After = None, last_event_
     begin: whoever shows lists reads them anew then. Other types may come.
     """
     state = state_of(request)
-    counted = state.gate.stream(key)
-    counted.__enter__()
-    return EventStream(state.feed.follow(key, last_event_id or after), counted, state.ending)
+    return EventStream(state.feed.follow(key, last_event_id or after), state.gate.stream(key), state.ending)

@@ -16,6 +16,8 @@ MEDIA_TYPE = "text/event-stream"
 # Callers reconnect after so long, and hear something at least so often: else proxies take a quiet stream for dead.
 _RETRY_MS = 2000
 _PING_S = 15.0
+# So many are sent together at most.
+_AHEAD = 64
 _HEADERS = {"X-Accel-Buffering": "no"}
 
 
@@ -38,7 +40,7 @@ class EventStream(StreamingResponse):
 
     Args:
         events: what is sent.
-        counted: is entered already, and left when the stream has ended.
+        counted: is entered while it streams; it may refuse to be.
         ending: is set when the gateway is about to end.
     """
 
@@ -52,45 +54,84 @@ class EventStream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until there is no more; of a HEAD there is nothing."""
-        try:
+        with self._counted:
             if HEAD in scope:
                 await Response(media_type=MEDIA_TYPE)(scope, receive, send)
             else:
                 await super().__call__(scope, receive, send)
+
+
+class _Ahead:
+    """Frames that have come, to be sent together; a caller who reads slowly keeps few of them waiting.
+
+    Attributes:
+        news: is set when there is something to send, or to end.
+        is_over: whether nothing more comes.
+    """
+
+    def __init__(self) -> None:
+        self.news = asyncio.Event()
+        self.is_over = False
+        self._frames: list[bytes] = []
+        self._room = asyncio.Event()
+
+    async def fill(self, events: AsyncIterator[Frame]) -> None:
+        """Read events, to the last."""
+        try:
+            async with aclosing(events):  # type: ignore[type-var]  # it is an async generator
+                async for event in events:
+                    await self._put(_bytes(event))
+        except StokerError as error:
+            await self._put(b"event: error\ndata: %s\n\n" % of_error(error).response().body)
         finally:
-            self._counted.__exit__(None, None, None)
+            self.end()
+
+    def end(self) -> None:
+        """Let nothing more come."""
+        self.is_over = True
+        self.news.set()
+
+    def take(self) -> bytes:
+        """All that has come."""
+        self.news.clear()
+        self._room.set()
+        frames = b"".join(self._frames)
+        self._frames.clear()
+        return frames
+
+    async def _put(self, frame: bytes) -> None:
+        self._frames.append(frame)
+        self.news.set()
+        if len(self._frames) >= _AHEAD:
+            self._room.clear()
+            await self._room.wait()
 
 
 async def _frames(events: AsyncIterator[Frame], ending: asyncio.Event) -> AsyncIterator[bytes]:
     yield b"retry: %d\n\n" % _RETRY_MS
-    async with aclosing(events):  # type: ignore[type-var]  # it is an async generator
-        ended = asyncio.ensure_future(ending.wait())
-        coming = asyncio.ensure_future(_next(events))
-        try:
-            while True:
-                done, _ = await asyncio.wait((coming, ended), timeout=_PING_S, return_when=asyncio.FIRST_COMPLETED)
-                if coming in done:
-                    event = coming.result()
-                    if event is None:
-                        return
-                    yield _bytes(event)
-                    coming = asyncio.ensure_future(_next(events))
-                elif ended in done:
-                    return
-                else:
-                    yield b": ping\n\n"
-        except StokerError as error:
-            yield b"event: error\ndata: %s\n\n" % of_error(error).response().body
-        finally:
-            for task in (coming, ended):
-                task.cancel()
-                with suppress(asyncio.CancelledError, StokerError):
-                    await task
-
-
-async def _next(events: AsyncIterator[Frame]) -> Frame | None:
-    """The next event; None after the last."""
-    return await anext(events, None)
+    ahead = _Ahead()
+    filling = asyncio.ensure_future(ahead.fill(events))
+    ended = asyncio.ensure_future(ending.wait())
+    ended.add_done_callback(lambda _: ahead.end())
+    try:
+        is_over = False
+        while not is_over:
+            try:
+                async with asyncio.timeout(_PING_S):
+                    await ahead.news.wait()
+            except TimeoutError:
+                yield b": ping\n\n"
+                continue
+            is_over = ahead.is_over
+            if frames := ahead.take():
+                yield frames
+        if filling.done():
+            filling.result()
+    finally:
+        for task in (filling, ended):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 def _bytes(frame: Frame) -> bytes:
