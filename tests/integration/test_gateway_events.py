@@ -102,9 +102,9 @@ def test_who_is_too_far_behind_is_told_to_read_anew(gateway: Gateway, monkeypatc
         feed = gateway.server._state.feed
         job = submitted(gateway)
         assert told(events) == (job, "QUEUED")
-        [(number, _)] = feed._changes
+        [(number, *_)] = feed._changes
         # As if ten thousand others had come since.
-        feed._changes[0] = (number + 5, feed._changes[0][1])
+        feed._changes[0] = (number + 5, *feed._changes[0][1:])
         feed._newest = number + 5
         with watching(gateway, last=start["id"]) as late:
             assert late.get(timeout=PATIENCE_S)["event"] == "resync"

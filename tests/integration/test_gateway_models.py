@@ -59,6 +59,9 @@ def test_models_are_listed_named_and_predict(gateway: Gateway, client: stoker.Cl
 
     moved = gateway.call("PUT", "/v1/models/blooms@1/aliases/tried")
     assert (moved.status, "tried" in moved.json["aliases"]) == (200, True)
+    # It was not the gateway that has moved it.
+    asked = next(key for key in gateway.keys.known.values() if key.name == "operator")
+    assert client.model_changes("blooms")[0].by == asked.id
     assert gateway.call("PUT", "/v1/models/blooms@1/aliases/latest").status in (400, 422)
     assert gateway.call("PUT", "/v1/models/blooms@1/aliases/tried", key="client").status == 403
 

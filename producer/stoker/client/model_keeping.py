@@ -46,7 +46,7 @@ class ModelKeepingCalls(Calls):
         Raises:
             ModelNotFound: there is no such version.
         """
-        return self._drive(model_changes.alias(arguments.model_ref(ref), _alias(alias)))
+        return self._drive(model_changes.alias(arguments.model_ref(ref), alias_name(alias)))
 
     def drop_alias(self, name: str, alias: str) -> None:
         """Take an alias of a model away; the version stays.
@@ -54,7 +54,7 @@ class ModelKeepingCalls(Calls):
         Raises:
             ModelNotFound: the model has no such alias.
         """
-        self._drive(model_changes.drop_alias(_name(name), _alias(alias)))
+        self._drive(model_changes.drop_alias(model_name(name), alias_name(alias)))
 
     def rollback_model(self, name: str, alias: str = CHAMPION) -> ModelVersion:
         """Point an alias at what it pointed at before; called again, at what it pointed at before that.
@@ -62,7 +62,7 @@ class ModelKeepingCalls(Calls):
         Raises:
             ModelNotFound: it has pointed at no other version that there still is.
         """
-        return self._drive(model_changes.roll_back(_name(name), _alias(alias)))
+        return self._drive(model_changes.roll_back(model_name(name), alias_name(alias)))
 
     def note_model(self, ref: str, text: str) -> ModelVersion:
         """Write a note on a version, in the place of the one that it has; an empty text takes that away.
@@ -102,7 +102,9 @@ class ModelKeepingCalls(Calls):
             ModelInUse: a job that has not ended names it or the new name, or another model has that. Nothing was
                 changed.
         """
-        return self._drive(_renamed(self._models, _name(name), _name(new), self._sign_version, self._check_version))
+        return self._drive(
+            _renamed(self._models, model_name(name), model_name(new), self._sign_version, self._check_version)
+        )
 
     def keep_versions(self, name: str, keep: int, *, dry_run: bool = False) -> Removal:
         """Remove all versions of a model but for its newest, and for those that are in use.
@@ -116,11 +118,11 @@ class ModelKeepingCalls(Calls):
         Raises:
             ModelNotFound: there is no such model.
         """
-        return self._drive(_kept(self._models, _name(name), _keep(keep), arguments.flag(dry_run, "dry_run")))
+        return self._drive(_kept(self._models, model_name(name), _keep(keep), arguments.flag(dry_run, "dry_run")))
 
     def model_changes(self, name: str) -> list[model_log.ModelChange]:
         """How a model has changed and by whom, the newest change first, up to 1,000; also of one removed lately."""
-        return self._run(model_log.changes(_name(name)))
+        return self._run(model_log.changes(model_name(name)))
 
 
 class AsyncModelKeepingCalls(AsyncCalls):
@@ -130,15 +132,15 @@ class AsyncModelKeepingCalls(AsyncCalls):
 
     async def alias_model(self, ref: str, alias: str) -> ModelVersion:
         """See `Client.alias_model`."""
-        return await self._drive(model_changes.alias(arguments.model_ref(ref), _alias(alias)))
+        return await self._drive(model_changes.alias(arguments.model_ref(ref), alias_name(alias)))
 
     async def drop_alias(self, name: str, alias: str) -> None:
         """See `Client.drop_alias`."""
-        await self._drive(model_changes.drop_alias(_name(name), _alias(alias)))
+        await self._drive(model_changes.drop_alias(model_name(name), alias_name(alias)))
 
     async def rollback_model(self, name: str, alias: str = CHAMPION) -> ModelVersion:
         """See `Client.rollback_model`."""
-        return await self._drive(model_changes.roll_back(_name(name), _alias(alias)))
+        return await self._drive(model_changes.roll_back(model_name(name), alias_name(alias)))
 
     async def note_model(self, ref: str, text: str) -> ModelVersion:
         """See `Client.note_model`."""
@@ -151,16 +153,16 @@ class AsyncModelKeepingCalls(AsyncCalls):
     async def rename_model(self, name: str, new: str) -> list[ModelVersion]:
         """See `Client.rename_model`."""
         return await self._drive(
-            _renamed(self._models, _name(name), _name(new), self._sign_version, self._check_version)
+            _renamed(self._models, model_name(name), model_name(new), self._sign_version, self._check_version)
         )
 
     async def keep_versions(self, name: str, keep: int, *, dry_run: bool = False) -> Removal:
         """See `Client.keep_versions`."""
-        return await self._drive(_kept(self._models, _name(name), _keep(keep), arguments.flag(dry_run, "dry_run")))
+        return await self._drive(_kept(self._models, model_name(name), _keep(keep), arguments.flag(dry_run, "dry_run")))
 
     async def model_changes(self, name: str) -> list[model_log.ModelChange]:
         """See `Client.model_changes`."""
-        return await self._run(model_log.changes(_name(name)))
+        return await self._run(model_log.changes(model_name(name)))
 
 
 def _removed(cache: ModelCache, ref: str) -> Steps[tuple[str, ...]]:
@@ -191,13 +193,13 @@ def _forgotten(cache: ModelCache, refs: Sequence[str]) -> Steps[None]:
         yield failures.forget(refs)
 
 
-def _name(value: object) -> str:
+def model_name(value: object) -> str:
     return _valid(
         _NAME, value, "a model's name is 1 to 64 small letters, digits, '.', '_' and '-', without @ and a version"
     )
 
 
-def _alias(value: object) -> str:
+def alias_name(value: object) -> str:
     return _valid(
         _ALIAS,
         value,

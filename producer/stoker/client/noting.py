@@ -1,7 +1,11 @@
-"""A client of a party that lets others in, and notes in the audit whom it does not."""
+"""A client of a party that lets others in: the audit has who of them asked, and whom it does not let in."""
 
+from ..ledger import model_changes
+from ..models.manifest import ModelVersion
 from ..security import audit
+from . import arguments
 from .aio import AsyncClient
+from .model_keeping import alias_name, model_name
 
 
 class NotingClient(AsyncClient):
@@ -17,3 +21,15 @@ class NotingClient(AsyncClient):
             Unavailable: Redis cannot be reached.
         """
         await self._run(audit.note("refused", who, about, text))
+
+    async def alias_model_for(self, who: str, ref: str, alias: str) -> ModelVersion:
+        """`alias_model`, on behalf of somebody.
+
+        Args:
+            who: the id of their key, which the audit and the model's history have.
+        """
+        return await self._drive(model_changes.alias(arguments.model_ref(ref), alias_name(alias), who))
+
+    async def rollback_model_for(self, who: str, name: str, alias: str) -> ModelVersion:
+        """`rollback_model`, on behalf of somebody; see `alias_model_for`."""
+        return await self._drive(model_changes.roll_back(model_name(name), alias_name(alias), who))

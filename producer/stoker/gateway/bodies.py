@@ -110,9 +110,9 @@ class Body:
         if message["type"] == "http.disconnect":
             raise _incomplete()
         chunk: bytes = message.get("body", b"")
-        self._take(len(chunk))
-        if self._taken_bytes > self._most_bytes:
+        if self._taken_bytes + len(chunk) > self._most_bytes:
             raise too_large(self._most_bytes)
+        self._take(len(chunk))
         return chunk, bool(message.get("more_body"))
 
     def _take(self, size: int) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..client.aio import AsyncClient
+from ..client.noting import NotingClient
 from ..client.reaching import reaching
 from ..models.columns import listed
 from .auth.admission import KEY
@@ -90,7 +90,7 @@ def _query_of(dependant: Dependant) -> set[str]:
     return names.union(*map(_query_of, dependant.dependencies))
 
 
-def _client(request: Request) -> AsyncClient:
+def _client(request: Request) -> NotingClient:
     return state_of(request).client
 
 
@@ -99,5 +99,5 @@ def _caller(request: Request) -> ApiKey:
     return key
 
 
-Client = Annotated[AsyncClient, Depends(_client)]
+Client = Annotated[NotingClient, Depends(_client)]
 Caller = Annotated[ApiKey, Depends(_caller)]

@@ -23,15 +23,18 @@ _WAIT = "wait until it has ended, or `stoker cancel` it"
 Why = Literal["asked", "retention"]
 
 
-def alias(ref: str, alias: str) -> Steps[ModelVersion]:
+def alias(ref: str, alias: str, who: str = "") -> Steps[ModelVersion]:
     """Point an alias at a version.
+
+    Args:
+        who: asked for it, such as the id of a key; "" where that is the Redis user of this connection.
 
     Raises:
         ModelNotFound: there is no such version.
         ModelInUse: the alias shares its requests with another version.
     """
     version: ModelVersion = yield registry.resolve(ref)
-    answer: str = yield _moved("alias_model", version.name, alias, version.version)
+    answer: str = yield _moved("alias_model", version.name, alias, version.version, who=who)
     if answer == "version":
         raise ModelNotFound(
             f"{version.ref} was removed just now: `stoker models list` shows the versions that there are"
@@ -52,14 +55,17 @@ def drop_alias(name: str, alias: str) -> Steps[None]:
         raise ModelNotFound(f"{name} has no alias {alias!r}: `stoker models list` shows those that there are")
 
 
-def roll_back(name: str, alias: str = CHAMPION) -> Steps[ModelVersion]:
+def roll_back(name: str, alias: str = CHAMPION, who: str = "") -> Steps[ModelVersion]:
     """Point an alias at what it pointed at before.
+
+    Args:
+        who: see `alias`.
 
     Raises:
         ModelNotFound: it never pointed at another version that there still is.
         ModelInUse: it shares its requests with another version.
     """
-    answer: str = yield _moved("rollback_model", name, alias)
+    answer: str = yield _moved("rollback_model", name, alias, who=who)
     if answer == "none":
         # Raises where there is no such model, or alias.
         yield registry.resolve(f"{name}@{alias}")
@@ -231,13 +237,13 @@ def _changed(name: str, model: str, *words: Word) -> Call[str]:
     return _call(name, (model, *words, origin(), _id()))
 
 
-def _moved(name: str, model: str, alias: str, *words: Word) -> Call[str]:
+def _moved(name: str, model: str, alias: str, *words: Word, who: str = "") -> Call[str]:
     """A change of an alias.
 
     Raises:
         ModelInUse: a job has a route for it.
     """
-    changed = _changed(name, model, alias, *words)
+    changed = _call(name, (model, alias, *words, who or origin(), _id(), who))
 
     def decode(answer: bytes) -> str:
         said, _, job = changed.decode(answer).partition(" ")

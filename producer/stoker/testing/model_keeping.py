@@ -23,7 +23,7 @@ class ModelKeeping:
         noted = self._models[name].changes if name in self._models else self._changes_of_gone.get(name, [])
         return [json.dumps(change).encode() for change in noted[:most]]
 
-    def alias(self, name: str, alias: str, number: int | str, by: str, change_id: str) -> bytes:
+    def alias(self, name: str, alias: str, number: int | str, by: str, change_id: str, _who: str) -> bytes:
         """See alias_model.lua."""
         model, to = self._models.get(name, Model()), int(number) if number else None
         if to is None and alias not in model.aliases:
@@ -34,7 +34,7 @@ class ModelKeeping:
             model.move(alias, to, by=by, id=change_id)
         return b"ok"
 
-    def roll_back(self, name: str, alias: str, by: str, change_id: str) -> bytes:
+    def roll_back(self, name: str, alias: str, by: str, change_id: str, _who: str) -> bytes:
         """See rollback_model.lua."""
         model = self._models.get(name, Model())
         for number in reversed(_path(model, alias)):

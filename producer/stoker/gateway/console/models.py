@@ -70,7 +70,7 @@ async def move(request: Request, client: Client, key: Caller, name: str) -> Resp
     number, alias = form.get("version", ""), form.get("alias", "")
     require_model(key, name)
     require_alias(key, alias)
-    moved = await client.alias_model(f"{name}@{number}", alias)
+    moved = await client.alias_model_for(key.id, f"{name}@{number}", alias)
     return back_to(f"{ROOT}/models/{name}", f"{alias} points at {moved.ref}: predictions follow within a second.")
 
 
@@ -80,7 +80,7 @@ async def roll_back(request: Request, client: Client, key: Caller, name: str) ->
     alias = (await sent(request)).get("alias", CHAMPION)
     require_model(key, name)
     require_alias(key, alias)
-    moved = await client.rollback_model(name, alias)
+    moved = await client.rollback_model_for(key.id, name, alias)
     return back_to(f"{ROOT}/models/{name}", f"{alias} points at {moved.ref} again.")
 
 

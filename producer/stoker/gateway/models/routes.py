@@ -44,7 +44,7 @@ async def move_alias(client: Client, key: Caller, ref: str, alias: str) -> Respo
     """Let an alias point to a version."""
     require_model(key, ref)
     require_alias(key, alias)
-    return document(await client.alias_model(ref, alias))
+    return document(await client.alias_model_for(key.id, ref, alias))
 
 
 @ROUTES.post(

@@ -1,6 +1,6 @@
 -- Points an alias at what it pointed at before; a second step back goes one further. ARGV: model, alias, who does, id of the
--- change. Returns 'ok', 'none' (it pointed at no other version that there still is) or 'route <job>' (whose the alias is).
-local model, alias, by, change_id = unpack(ARGV)
+-- change, who asked for it ('' for the Redis user). Returns 'ok', 'none' (it pointed at no other version that there still is) or 'route <job>' (whose the alias is).
+local model, alias, by, change_id, who = unpack(ARGV)
 if is_repeat(model, change_id) then
   return 'ok'
 end
@@ -41,7 +41,8 @@ end
 local now = tonumber(redis.call('HGET', KEY.aliases .. model, alias) or nil) or false
 for n = #path, 1, -1 do
   if path[n] and path[n] ~= now and version_of(model, path[n]) then
-    audit({ what = 'moved', about = model .. '@' .. alias, text = 'back from ' .. (now or 'nowhere') .. ' to ' .. path[n] })
+    audit({ what = 'moved', who = who ~= '' and who or nil, about = model .. '@' .. alias,
+      text = 'back from ' .. (now or 'nowhere') .. ' to ' .. path[n] })
     move_alias(model, alias, path[n], { by = by, id = change_id, back = true })
     return 'ok'
   end
