@@ -17,7 +17,7 @@ class ModelChange(BaseModel):
 
     Attributes:
         at: when, UTC.
-        by: who: a user and machine, a job's id, or a controller.
+        by: who: a user and machine, a job's id, a controller, or the id of the API key of who asked a gateway for it.
         alias: the alias that was moved or, where `to` is None, taken away; `before` is what it pointed at.
         back: whether it was a step back.
         removed: the number of a version that was removed.
