@@ -10,7 +10,7 @@ import redis
 
 import stoker
 from stoker import JobState, events
-from stoker.backup.contents import Backup
+from stoker.backup.contents import Backup, read_sums, sha256_of, write_sums
 from stoker.backup.hold import Hold
 from stoker.backup.restoring import restore_backup
 from stoker.backup.taking import take_backup
@@ -181,6 +181,21 @@ def test_nothing_is_restored_over_something_else_or_from_what_has_changed(
     assert take_backup(settings_of(store, redis_url), tmp_path / "second", quietly).left_out == (
         Path(store._path(artifact)).relative_to(store.url).as_posix(),
     )
+
+
+@pytest.mark.parametrize("path", ["../../outside", "/outside", "sha256/./outside"])
+def test_a_backup_that_names_a_file_outside_the_store_is_refused(tmp_path: Path, redis_url: str, path: str) -> None:
+    folder, store = tmp_path / "backup", Store(str(tmp_path / "store"))
+    store.put_bytes(b"a model", "model.keras")
+    backup = take_backup(settings_of(store, redis_url), folder, quietly)
+    sums = folder / backup.sums
+    write_sums(sums, dict(read_sums(sums)) | {f"store/{path}": sha256_of(sums)})
+    forged = backup.model_copy(update={"sums_digest": sha256_of(sums)})
+    (folder / "backup.json").write_text(forged.model_dump_json())
+    empty = settings_of(Store(str(tmp_path / "empty" / "store")))
+    with pytest.raises(InvalidArgument, match=r"names '.*outside', which is no file of a store"):
+        restore_backup(empty, folder, None, quietly)
+    assert not (tmp_path / "empty").exists()
 
 
 def test_a_user_who_is_no_operator_is_refused(tmp_path: Path) -> None:

@@ -74,6 +74,8 @@ def _local_folder(settings: Settings) -> Iterator[Path]:
 def _restore_store(url: str, source: Path, sums: Mapping[str, str], progress: Progress) -> None:
     files = Files(url)
     names = {name.removeprefix(f"{STORE}/"): digest for name, digest in sums.items()}
+    if outside := [name for name in names if not {"", ".", ".."}.isdisjoint(name.split("/"))]:
+        raise InvalidArgument(f"the backup names {outside[0]!r}, which is no file of a store: use another backup")
     there = {path.removeprefix(files.root).lstrip("/"): size for path, size in files.sizes(files.root).items()}
     if others := sorted(name for name in there if name not in names and not name.endswith(".part")):
         raise InvalidArgument(
