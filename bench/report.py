@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import gateway, secured, signing
+from . import comparison, gateway, secured, signing
 from .figures import RESULTS, summary
 from .plots import bars
 
@@ -19,9 +19,9 @@ Case = dict[str, Any]
 
 
 def main() -> None:
-    """Write README.md anew from the figures there are."""
+    """Write README.md and docs/comparison.md anew from the figures there are."""
     if len(sys.argv) > 1:
-        sys.exit("python -m bench report takes no arguments: it reads bench/results and writes bench/README.md")
+        sys.exit("python -m bench report takes no arguments: it reads bench/results and writes what shows them")
     text = README.read_text()
     for name, section in SECTIONS.items():
         path = RESULTS / f"{name}.json"
@@ -29,7 +29,8 @@ def main() -> None:
             document = json.loads(path.read_text())
             text = _between_markers(text, name, f"{section(document['figures'])}\n\n{_circumstances(document)}")
     README.write_text(text)
-    print(f"written to {README}")
+    comparison.PAGE.write_text(comparison.filled(comparison.PAGE.read_text(), RESULTS))
+    print(f"written to {README} and {comparison.PAGE}")
 
 
 def _inference(figures: Document) -> str:

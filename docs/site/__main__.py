@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from . import commands, http_api, llms, python_api
-from .pages import CONFIG, ELSEWHERE, ROOT, navigation
+from .pages import CONFIG, ELSEWHERE, ROOT, config, navigation
 from .staging import Stage, pages_of_docs
 
 _BUILD = ROOT / "build"
@@ -43,7 +43,7 @@ def build(folder: Path) -> Path:
     stage.write("llms.txt", llms.of_site(docs))
     shutil.copytree(_HERE / "assets", docs / "assets")
     shutil.copytree(_HERE / "theme", folder / "theme", dirs_exist_ok=True)
-    shutil.copyfile(CONFIG, folder / CONFIG.name)
+    (folder / CONFIG.name).write_text(config())
     shutil.rmtree(site, ignore_errors=True)
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "-f", str(folder / CONFIG.name)]
     subprocess.run(command, check=True, cwd=folder, timeout=300)

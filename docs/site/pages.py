@@ -41,9 +41,15 @@ class Page:
         return ROOT / ELSEWHERE[self.path] if self.path in ELSEWHERE else DOCS / self.path
 
 
+def config() -> str:
+    """What Zensical is configured by, with every decision in its navigation."""
+    decisions = (f'"{file.relative_to(DOCS).as_posix()}"' for file in sorted((DOCS / "decisions").glob("*.md")))
+    return CONFIG.read_text().replace('"decisions/*"', ", ".join(decisions))
+
+
 def navigation() -> list[Page]:
     """All pages of the navigation, in its order."""
-    return list(_pages(tomllib.loads(CONFIG.read_text())["project"]["nav"], ()))
+    return list(_pages(tomllib.loads(config())["project"]["nav"], ()))
 
 
 def _pages(entries: Sequence[object], section: tuple[str, ...]) -> Iterator[Page]:

@@ -5,6 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from bench import comparison
+from bench.figures import RESULTS
 from docs.site import links
 from docs.site.pages import DOCS, ELSEWHERE, ROOT, navigation, summary_of, title_of
 from docs.site.staging import pages_of_docs
@@ -38,6 +40,11 @@ def test_the_examples_of_the_quick_start_are_those_of_the_readme_whose_tests_run
     examples = re.findall(r"```python\n.*?```", (DOCS / "quickstart.md").read_text(), re.DOTALL)
     assert len(examples) == 2
     assert all(example in (ROOT / "README.md").read_text() for example in examples)
+
+
+def test_the_comparison_has_the_figures_that_were_measured() -> None:
+    page = comparison.PAGE.read_text()
+    assert page == comparison.filled(page, RESULTS), "write it anew: python -m bench report"
 
 
 @pytest.mark.parametrize(
