@@ -1,6 +1,7 @@
 """What workers make is signed by them: results, models and checkpoints that somebody else has written are refused."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -228,23 +229,62 @@ def test_results_of_children_that_were_changed_or_changed_places(parties: Partie
     slot = parties.slot()
     parties.connection.run(audit.look(is_on=True, limit=1))
     job_id = "0" * 36
-    sign = sign_for(slot, Attempt(job_id, "o", 1, "{}", ()))
+    asked = [NewJob(f"{job_id}-1-{number}", parties.spec, QUEUE) for number in range(3)]
+    sign = sign_for(slot, Attempt(job_id, "o", 1, asked[0].document, ()))
     results = [
-        sign("result", f"{job_id}-1-{number}", stoker.RunResult(function="a:b", seed=number, run_s=1).model_dump_json())
-        for number in range(3)
+        sign("result", f"{job_id}-{child}", stoker.RunResult(function="a:b", seed=1, run_s=1).model_dump_json())
+        for child in ("1-0", "1-1", "1-2", "2-0")
     ]
 
-    def gathered(*documents: str) -> None:
-        check_children(slot, Attempt(job_id, "o", 2, "", (), children=tuple(map(str.encode, documents))))
+    def asked_by(*documents: str) -> Attempt:
+        return Attempt(job_id, "o", 2, "", (), children=tuple(map(str.encode, documents)), children_signed=signed)
 
-    gathered(*results)
-    for wrong in ([results[1], results[0]], [results[0], results[0]], [altered(results[0], seed=7)], ["{}"]):
+    def gathered(*documents: str) -> None:
+        check_children(slot, asked_by(*documents))
+
+    envelope = parties.read(parties.submit(), "envelope")
+    signed = sign_children(slot, Attempt(job_id, "o", 1, "", (), envelope=envelope))(asked)
+    first, second, third, _ = results
+    gathered(first, second, third)
+    # A function that goes on may ask for more: they are signed with those of before.
+    more = sign_children(slot, asked_by(first, second, third))([NewJob(f"{job_id}-2-0", parties.spec, QUEUE)])
+    check_children(slot, replace(asked_by(*results), children_signed=more))
+    with pytest.raises(stoker.Untrusted, match="the results are more, fewer or others than were asked for"):
+        check_children(slot, replace(asked_by(first, second, third), children_signed=more))
+    with pytest.raises(stoker.Untrusted, match=r"what job .* has asked for is refused: it is not signed: the worker"):
+        check_children(slot, replace(asked_by(first), children_signed=""))
+    for wrong in (
+        [second, first, third],
+        [first, first, third],
+        [first, third],
+        [first, second],
+        results,
+        [altered(first, seed=7), second, third],
+        ["{}"],
+    ):
         with pytest.raises(stoker.Untrusted) as refused:
             gathered(*wrong)
         *_, noted = drive(audit.newest(9), parties.connection.run)
         assert (noted.what, noted.about, noted.text) == ("refused", job_id, refused.value.message)
     with pytest.raises(stoker.Untrusted, match="has asked for is refused: it is not signed: its worker needs"):
-        gathered(results[0], "{}")
+        gathered(first, "{}")
+
+
+def test_the_result_of_a_child_that_was_taken_away(parties: Parties) -> None:
+    slot = parties.slot()
+    parent = claimed(parties, slot)
+    asks = children.await_children(parent, parties.spec, [parties.spec] * 2, sign=sign_children(slot, parent))
+    assert parties.connection.run(asks)
+    for number in range(2):
+        child = claimed_as(parties, slot, f"{parent.job_id}-1-{number}")
+        result = stoker.RunResult(function="a:b", seed=number, run_s=1)
+        parties.connection.run(attempts.succeed(child, result, sign=sign_for(slot, child)))
+    check_children(slot, claimed_as(parties, slot, parent.job_id))
+    parties.redis.hdel(f"stoker:children:{parent.job_id}", f"{parent.job_id}-1-1")
+    # The same owner once more: a repeat of a claim whose answer was lost.
+    again = claimed_as(parties, slot, parent.job_id)
+    with pytest.raises(stoker.Untrusted, match="the results are more, fewer or others than were asked for"):
+        prepared(slot, again, parties.spec)
 
 
 def test_what_a_job_sees_of_its_children_is_bound_to_their_signed_results(parties: Parties) -> None:

@@ -42,6 +42,7 @@ class Attempt:
         reached: what these have reached, "<epoch>:<number>" to value, as something else may have written it.
         following: the number of the next child.
         halving: of a child, at which epochs it is held against others, as such JSON; "" for none.
+        children_signed: who says that these are all that it has asked for, see `security.signing`; "" for nobody.
         kept: what the attempt has kept that waited last; nothing if none has.
         children_ms: for how long the job has waited for them.
         release: of the Stoker that submitted it, as `stoker.version.RELEASE` has it; 0 where that is unknown.
@@ -70,6 +71,7 @@ class Attempt:
     reached: tuple[tuple[bytes, bytes], ...] = ()
     following: int = 0
     halving: str = ""
+    children_signed: str = ""
     kept: bytes = b""
     children_ms: int = 0
     release: int = 0
@@ -116,6 +118,7 @@ def read_attempt(job_id: str, owner: str, fields: Mapping[str, Any]) -> Attempt:
         reached=_pairs(fields.get("reached") or ()),
         following=number("following"),
         halving=text("halving"),
+        children_signed=text("children_signed"),
         kept=fields.get("kept") or b"",
         children_ms=number("children_ms"),
         release=number("release"),

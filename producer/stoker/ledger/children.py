@@ -61,7 +61,7 @@ def await_children(
     *,
     each: bool = False,
     halving: Halving | None = None,
-    sign: Callable[[Sequence[NewJob]], None] = lambda _: None,
+    sign: Callable[[Sequence[NewJob]], str] = lambda _: "",
 ) -> Call[bool]:
     """End an attempt by submitting its job's children, in order; False if the attempt had lost its job.
 
@@ -71,7 +71,7 @@ def await_children(
         each: whether the job goes on with each child that ends, instead of when all have succeeded; it then may ask
             for none, and waits for those that it asked for before.
         halving: at which epochs a child is held against the others.
-        sign: signs the children.
+        sign: signs the children, and says which the job has asked for in all; "" if it says nothing.
     """
     device = device_of(attempt.queue)
     first = attempt.following if each else 0
@@ -82,12 +82,12 @@ def await_children(
         queue = queue_for(spec.kind, device_for(spec, device))
         job_id = f"{attempt.job_id}-{attempt.number}-{number}"
         jobs.append(NewJob(job_id, spec, queue, traceparent=attempt.traceparent))
-    sign(jobs)
+    signed = sign(jobs)
     # An older worker would end the parent with the first of them that does not succeed.
     known = {"needs_release": str(RELEASE)} if each else {}
     if halving:
         known["halving"] = halving.model_dump_json()
-    words = (attempt.job_id, attempt.owner, iso_now(), encoded(jobs, known), int(each))
+    words = (attempt.job_id, attempt.owner, iso_now(), encoded(jobs, known), int(each), "" if each else signed)
     return Call(words, lambda answer: bool(answer == b"ok"), script("await_children"))
 
 

@@ -7,14 +7,15 @@ escapes but those that JSON asks for. It says the digest of what it is about:
   disagree;
 - of a document that says so itself, in its field `signed` (a result, a model version, a schedule), that of all its
   other fields, in order: so it stays what it is where somebody else has written it into another document;
-- of a file, that of its bytes.
+- of a file, that of its bytes;
+- of a job's children, that of their ids and of the digests of their specs, in order: none may be left out.
 """
 
 import base64
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,7 +26,7 @@ from .keys import key_id, public_bytes
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-What = Literal["job", "result", "failure", "model", "checkpoint", "schedule", "audit"]
+What = Literal["job", "result", "failure", "model", "checkpoint", "children", "schedule", "audit"]
 SIGNED = "signed"
 """The field of a document that holds what a key says of it."""
 # So that a signature of something else is none of ours.
@@ -43,8 +44,8 @@ class Statement(BaseModel):
         what: of what.
         by: the id of the key.
         at: when, in seconds since 1970.
-        about: its id: of a result, a failure or a checkpoint that of its job; the exact reference of a model's
-            version; the name of a schedule; the tenant of an audit; "" for jobs.
+        about: its id: of a result, a failure, a checkpoint or children that of the job; the exact reference of a
+            model's version; the name of a schedule; the tenant of an audit; "" for jobs.
         digest: SHA-256, see above; "" for jobs.
         jobs: of jobs, the id of the first of those that share a spec, the digest of that, and how many share it: see
             `nth`.
@@ -162,6 +163,11 @@ def digest_of_document(document: str | bytes) -> str:
 def digest_of_fields(fields: dict[str, Any]) -> str:
     """The digest of a document's fields."""
     return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def digest_of_children(children: Iterable[tuple[str, str]]) -> str:
+    """The digest of children's ids and the digests of their specs."""
+    return digest_of_text("\n".join(map(" ".join, children)))
 
 
 def fields_of(document: str | bytes) -> dict[str, Any]:

@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 # What to do about what is not signed.
 _HOW: Mapping[What, str] = {
     "job": "submit it with STOKER_SIGNING_KEY set to a key that is trusted here",
+    "children": "the worker that asked for them needs a STOKER_SIGNING_KEY of the role worker; submit the job again",
     "schedule": "add it again with STOKER_SIGNING_KEY set to a key that is trusted here",
     "result": "its worker needs a STOKER_SIGNING_KEY of the role worker",
     "failure": "its worker needs a STOKER_SIGNING_KEY of the role worker",
@@ -31,6 +32,9 @@ _HOW: Mapping[What, str] = {
     "audit": "its controller needs a STOKER_SIGNING_KEY of the role controller",
 }
 
+_CHANGED: Mapping[What, str] = {
+    "children": "the results are more, fewer or others than were asked for, or in another order",
+}
 
 # Which roles sign what.
 _MAY_SIGN: Mapping[What, tuple[Role, ...]] = {
@@ -40,9 +44,10 @@ _MAY_SIGN: Mapping[What, tuple[Role, ...]] = {
     "failure": ("worker",),
     "model": ("worker",),
     "checkpoint": ("worker",),
+    "children": ("worker",),
     "audit": ("controller",),
 }
-_MADE: tuple[What, ...] = ("result", "failure", "model", "checkpoint", "audit")
+_MADE: tuple[What, ...] = ("result", "failure", "model", "checkpoint", "children", "audit")
 
 
 class RevokedKey(Untrusted):
@@ -165,7 +170,7 @@ class Trust:
         return self._check(what, about, digest_of_fields(own), str(fields.get(SIGNED) or ""))
 
     def check_file(self, what: What, about: str, digest: str, signed: str) -> Statement:
-        """The same, of a file by its digest."""
+        """The same, of a file or of children by their digest."""
         return self._check(what, about, digest, signed)
 
     def _check(self, what: What, about: str, digest: str, signed: str) -> Statement:
@@ -174,7 +179,7 @@ class Trust:
             if said.about != about:
                 raise Untrusted(f"what is signed is {what} {said.about}")
             if said.digest != digest:
-                raise Untrusted("it was altered after it was signed")
+                raise Untrusted(_CHANGED.get(what, "it was altered after it was signed"))
         except Untrusted as error:
             raise _refusal(what, about, error) from None
         return said
@@ -246,4 +251,5 @@ def check_spec(said: Statement, spec: str) -> None:
 
 
 def _refusal(what: str, about: str, error: Untrusted) -> Untrusted:
-    return type(error)(f"{what} {about} is refused: {error.message}")
+    subject = f"what job {about} has asked for" if what == "children" else f"{what} {about}"
+    return type(error)(f"{subject} is refused: {error.message}")

@@ -14,7 +14,7 @@ from stoker.ledger.attempt import Attempt
 from stoker.ledger.attempts import Sign
 from stoker.ledger.intake import NewJob
 from stoker.models.manifest import Artifact
-from stoker.security.signing import digest_of_text, fields_of, read_statement, said_of
+from stoker.security.signing import digest_of_children, digest_of_text, fields_of, read_statement, said_of
 from stoker.security.trust import Trust, check_spec
 from stoker.tenants import TENANT
 
@@ -78,24 +78,21 @@ def believed_checkpoints(slot: Slot, attempt: Attempt) -> tuple[tuple[Artifact, 
 
 
 def check_children(slot: Slot, attempt: Attempt) -> None:
-    """Check who has signed the results of a job's children, that each is another's, and that they are in order.
+    """Check who has signed the results of a job's children, and that they are those of all that it has asked for.
 
     Raises:
-        Untrusted: one of them is refused.
+        Untrusted: one of them is refused, or they are not.
     """
-    if (trust := slot.signatures.trust) is None:
+    if (trust := slot.signatures.trust) is None or not attempt.children:
         return
-    last = (-1, -1)
-    for document in attempt.children:
-        with _noted(slot, attempt):
+    with _noted(slot, attempt):
+        said = []
+        for document in attempt.children:
             about = _about(attempt, document)
-            trust.check_document("result", about, document)
-            place = _place(attempt.job_id, about)
-            if place <= last:
-                raise Untrusted(
-                    f"the results of the jobs that it has asked for were changed: {about} is in a wrong place"
-                )
-            last = place
+            said.append(trust.check_document("result", about, document))
+            _place(attempt.job_id, about)
+        results = digest_of_children((each.about, each.spec) for each in said)
+        trust.check_file("children", attempt.job_id, results, attempt.children_signed)
 
 
 @contextmanager
@@ -175,14 +172,24 @@ def sign_for(slot: Slot, attempt: Attempt) -> Sign:
     return partial(signer.sign_document, spec=digest_of_text(attempt.spec))
 
 
-def sign_children(slot: Slot, attempt: Attempt) -> Callable[[Sequence[NewJob]], None]:
-    """How the children of an attempt's job are signed: by this worker, for whoever had the job run."""
+def sign_children(slot: Slot, attempt: Attempt) -> Callable[[Sequence[NewJob]], str]:
+    """How the children of an attempt's job are signed: by this worker, for whoever had the job run.
+
+    What it gives says which children the job has asked for by then, those of earlier attempts first.
+    """
     signer = slot.signatures.signer
     if signer is None:
-        return lambda _: None
+        return lambda _: ""
     try:
         under = read_statement(attempt.envelope)[0].authority
     except Untrusted:
         # Nobody has signed it, and this worker trusts everybody.
         under = ""
-    return partial(sign, signer=signer, under=under)
+
+    def sign_all(jobs: Sequence[NewJob]) -> str:
+        sign(jobs, signer, under=under)
+        before = ((said.about, said.spec) for said in map(said_of, attempt.children))
+        asked = digest_of_children((*before, *((job.id, job.digest) for job in jobs)))
+        return signer.sign("children", attempt.job_id, asked)
+
+    return sign_all

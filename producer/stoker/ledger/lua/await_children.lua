@@ -1,6 +1,6 @@
 -- Ends an attempt that asks for other jobs, its children: its job waits for them, without a slot.
 -- ARGV: id, owner, ISO time, children (JSON, see intake.lua), 1 if the job goes on as soon as one of them has ended, else 0:
---   then there may be none, and it waits for those that it asked for before
+--   then there may be none, and it waits for those that it asked for before; what a key says of all of them ('' for nothing)
 -- Returns 'ok', or 'lost' (the attempt is no longer the job's; nothing was written).
 local id, owner, iso, wakes_each = ARGV[1], ARGV[2], ARGV[3], ARGV[5] == '1'
 local ended = ended_before(id, owner, 'children_asked_by', iso)
@@ -25,6 +25,9 @@ redis.call('HSET', KEY.job .. id, 'children_asked_by', owner, 'children_asked_at
   unpack(wakes_each and { 'wakes_each', 1, 'awaits_child', 1 } or {}))
 if not wakes_each or steps == 1 then
   append_event(id, { type = 'waiting', reason = reason })
+end
+if ARGV[6] ~= '' then
+  redis.call('HSET', KEY.job .. id, 'children_signed', ARGV[6])
 end
 for _, shape in ipairs(chunk.shapes) do
   -- They take the turn of their parent, which has waited for it.

@@ -169,6 +169,9 @@ local answer = { 'claimed', 'number', tonumber(attempt), 'spec', job.spec or '',
 if job.kept then
   answer[#answer + 1], answer[#answer + 2] = 'kept', job.kept
 end
+if job.children_signed then
+  answer[#answer + 1], answer[#answer + 2] = 'children_signed', job.children_signed
+end
 if job.halving then
   answer[#answer + 1], answer[#answer + 2] = 'halving', job.halving
 end
