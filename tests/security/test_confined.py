@@ -23,6 +23,7 @@ from stoker.models.access import Access
 from stoker.models.store import Store
 from stoker_workers.ml.optimisation import apart as apart_module
 from stoker_workers.ml.optimisation.apart import Crashed, Distrusted, apart
+from stoker_workers.ml.optimisation.strays import Strays
 from stoker_workers.ml.prediction.loading import loading
 from stoker_workers.ml.run import Run
 from stoker_workers.node import confined, landlock, namespaces
@@ -255,6 +256,27 @@ def test_what_leaves_its_session_is_ended_with_it(run: Run, eventually: Eventual
     assert apart(work, run, Distrusted(Said, partial(confined.confine, run.scratch, 0))) == Said(ends={})
     stray = int(started.read_text())
     eventually(lambda: not Path(f"/proc/{stray}").exists())
+
+
+def test_it_ends_with_the_process_that_waits_for_it(run: Run, eventually: Eventually) -> None:
+    """As where a worker is killed, and its jobs' processes with it."""
+    started = run.scratch / "started"
+    Strays()  # so that it comes to this process, which can ask how it ended
+
+    def work(_run: Run) -> Said:
+        started.write_text(str(os.getpid()))
+        while True:
+            signal.pause()
+
+    if not (waits := os.fork()):
+        apart(work, run, Distrusted(Said, partial(confined.confine, run.scratch, 0)))
+        os._exit(0)
+    eventually(lambda: started.exists() and started.read_text())
+    os.kill(waits, signal.SIGKILL)
+    os.waitpid(waits, 0)
+    opens = int(started.read_text())
+    eventually(lambda: os.waitid(os.P_PID, opens, os.WEXITED | os.WNOHANG | os.WNOWAIT))
+    assert os.WTERMSIG(os.waitpid(opens, 0)[1]) == signal.SIGKILL
 
 
 def test_one_that_closes_its_pipe_and_goes_on_is_not_waited_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

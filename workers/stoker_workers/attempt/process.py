@@ -1,6 +1,5 @@
 """Forking a child from a slot: it dies with its parent, starts with clean signals and talks over a pipe."""
 
-import ctypes
 import logging
 import multiprocessing.process
 import os
@@ -14,9 +13,9 @@ from typing import Any, Protocol
 
 from stoker.outages import Dependency, needing, temporary_folder
 
+from ..ml.optimisation.strays import die_with
 from .scratch import Scratch
 
-_PR_SET_PDEATHSIG = 1
 # How long a killed child may take to end.
 _END_S = 1.0
 _FORK = get_context("fork")
@@ -118,7 +117,7 @@ class ForkedProcess:
 def _main(
     parent: int, scratch: Scratch, pipe: Connection, output: int | None, main: Main, arguments: tuple[Any, ...]
 ) -> None:
-    _die_with(parent)
+    die_with(parent)
     os.setsid()
     scratch.adopt()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGQUIT):
@@ -137,11 +136,3 @@ def _main(
         main(pipe, *arguments)
     finally:
         scratch.remove()
-
-
-def _die_with(parent: int) -> None:
-    """Ask Linux to kill this process when its parent dies; elsewhere a broken pipe ends it at its next event."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)

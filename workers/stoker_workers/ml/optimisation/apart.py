@@ -1,5 +1,6 @@
 """Work in a process of its own: what crashes there is an error here, and what leaks is gone with it."""
 
+import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from stoker.outages import DependencyUnavailable, Outage, disk_outage, is_machin
 
 from ..memory import is_out_of_memory
 from ..run import Lacking, Run, Stopped, StopRequest
-from .strays import Strays
+from .strays import Strays, die_with
 
 T = TypeVar("T")
 _FORK = get_context("fork")
@@ -109,7 +110,7 @@ def apart(work: Callable[[Run], T], run: Run, wire: Wire[T] | None = None) -> T:
     ours, theirs = _FORK.Pipe()
     wire = wire or Wire()
     strays = Strays() if isinstance(wire, Distrusted) else None
-    process = _FORK.Process(target=_main, args=(theirs, work, run, wire))
+    process = _FORK.Process(target=_main, args=(os.getpid(), theirs, work, run, wire))
     process.start()
     theirs.close()
     asked: StopRequest | None = None
@@ -180,7 +181,8 @@ def _ended(what: str, value: Any) -> Any:
     raise RuntimeError(value)
 
 
-def _main(pipe: Connection, work: Callable[[Run], T], run: Run, wire: Wire[T]) -> None:
+def _main(parent: int, pipe: Connection, work: Callable[[Run], T], run: Run, wire: Wire[T]) -> None:
+    die_with(parent)
     if isinstance(wire, Distrusted):
         for refusal in wire.confine(pipe.fileno()):
             wire.send(pipe, "event", Log(line=f"what this opens is held less tightly here: {refusal}"))

@@ -1,4 +1,4 @@
-"""What a process leaves behind that has forked: it is found, in whatever session it is, and ended."""
+"""What a process leaves behind that has forked, or that is killed: it is ended, in whatever session it is."""
 
 import ctypes
 import os
@@ -9,9 +9,18 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _END_S = 10.0
 _LOOK_S = 0.01
+
+
+def die_with(parent: int) -> None:
+    """Ask Linux to kill this process when its parent dies; elsewhere a broken pipe ends it at its next event."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 class Strays:
