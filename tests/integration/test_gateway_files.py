@@ -47,7 +47,7 @@ def gateway(
         monkeypatch.setattr(stored, "_BLOCK_BYTES", 10_000)
         given["store_url"] = f"memory://{tmp_path.name}"
     keys = keys_of_all_roles()
-    keys.add("research", tenants=("research",))
+    keys.add("research", role="operator", tenants=("research",))
     settings = Settings(redis_url=redis_url, gateway_file_bytes=300_000, gateway_body_bytes=4096, **given)
     with running_gateway(settings, eventually, keys) as gateway:
         yield gateway
@@ -161,8 +161,9 @@ def test_files_are_listed_and_forgotten(gateway: Gateway) -> None:
     assert told.json["ref"].endswith("/people.csv")
     [listed] = gateway.call("GET", "/v1/files", key="viewer").json["files"]
     assert (listed["ref"], listed["size"], listed["files"]) == (told.json["ref"], len(TABLE), 1)
-    # Who is for some tenants may read what it knows, and learns of no other's.
+    # Who is for some tenants may read what it knows, learns of no other's, and takes nothing from them.
     assert gateway.call("GET", "/v1/files", key="research").status == 403
+    assert gateway.call("DELETE", told.headers["location"], key="research").status == 403
     assert gateway.call("GET", told.headers["location"], key="research").body == TABLE
     assert gateway.call("DELETE", told.headers["location"], key="operator").status == 204
     assert gateway.call("DELETE", told.headers["location"], key="operator").status == 404

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from ...client.aio import AsyncClient
 from ...errors import InvalidArgument
+from ..auth.keys import ApiKey
 from ..auth.scopes import ALL
 from ..bodies import refuse_encoding
 from ..problems import Problem
@@ -80,9 +81,7 @@ async def join(request: Request, client: Client, key: Caller, wanted: Parts) -> 
 @ROUTES.get("/files", operation_id="listFiles", response_model=UploadList, openapi_extra=needs("read"))
 async def list_files(client: Client, key: Caller) -> Response:
     """List what was uploaded, the newest first: for keys of all tenants, as a reference is all that reading takes."""
-    if key.tenants != ALL:
-        why = f"key {key.id} ({key.name}) is for some tenants, and these are the files of all"
-        raise Problem(403, "Forbidden", why)
+    _require_all_tenants(key)
     return document(UploadList(files=[ListedUpload.model_validate(each) for each in await client.uploads()]))
 
 
@@ -113,8 +112,12 @@ async def get_below(
 
 
 @ROUTES.delete("/files/{digest}/{name}", operation_id="removeFile", status_code=204, openapi_extra=needs("operate"))
-async def remove(client: Client, digest: OfDigest, name: OfName) -> Response:
-    """Forget an upload: jobs that name it are refused from now on; those that were submitted still read it."""
+async def remove(client: Client, key: Caller, digest: OfDigest, name: OfName) -> Response:
+    """Forget an upload: jobs that name it are refused from now on; those that were submitted still read it.
+
+    It is for keys of all tenants: who has uploaded the same file has the same reference.
+    """
+    _require_all_tenants(key)
     try:
         await client.remove_upload(_ref(digest, name))
     except InvalidArgument as error:
@@ -152,6 +155,12 @@ async def _send(request: Request, client: AsyncClient, key: Caller, ref: str) ->
     except InvalidArgument as error:
         raise _unknown(error) from None
     return sending.answer(request, file, state_of(request).gate.stream(key))
+
+
+def _require_all_tenants(key: ApiKey) -> None:
+    if key.tenants != ALL:
+        why = f"key {key.id} ({key.name}) is for some tenants, and these are the files of all"
+        raise Problem(403, "Forbidden", why)
 
 
 def _ref(digest: str, name: str) -> str:
