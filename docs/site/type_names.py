@@ -38,7 +38,8 @@ def signature_text(name: str, function: Callable[..., object]) -> str:
             is_keyword = True
             parts.append("*")
         parts.append(_parameter(parameter, hints.get(parameter.name, Any)))
-    returns = f" -> {type_text(hints['return'])}" if "return" in hints else ""
+    is_maker = function.__name__ == "__init__"
+    returns = f" -> {type_text(hints['return'])}" if "return" in hints and not is_maker else ""
     line = f"{name}({', '.join(parts)}){returns}"
     if len(line) <= 88:
         return line

@@ -9,7 +9,7 @@ import pytest
 from docs.site.pages import DOCS, ROOT
 
 PAGE = (DOCS / "troubleshooting.md").read_text()
-QUOTED = re.findall(r"^### `(.+)`$", PAGE, re.MULTILINE)
+QUOTED = [quoted.strip() for _, quoted in re.findall(r"^### (`+)(.+)\1$", PAGE, re.MULTILINE)]
 CODES = re.findall(r"^\| \d+ \| `(\w+)` \|", PAGE, re.MULTILINE)
 
 
