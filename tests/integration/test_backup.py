@@ -92,7 +92,7 @@ def test_what_was_backed_up_under_load_is_all_there_elsewhere_and_jobs_that_ran_
     restored = commands.run("restore", str(folder), env={"STOKER_HOME": str(second)})
     assert "jobs that ran go on from their checkpoints" in restored.stdout, restored.stderr
     secure(Settings(home=second))
-    settings = Settings(home=second, **OFFERS)
+    settings = Settings(home=second, log_format="json", **OFFERS)
     with serving(settings), stoker.Client(settings=settings) as client:
         assert client.model("small@candidate").ref == ref
         assert [each.ref for each in client.uploads()] == [upload]
@@ -109,6 +109,13 @@ def test_what_was_backed_up_under_load_is_all_there_elsewhere_and_jobs_that_ran_
         doctor = json.loads(commands.run("doctor", "--json", env={"STOKER_HOME": str(second)}).stdout)
         assert {each["name"]: each["verdict"] for each in doctor["checks"]}["files"] == "ok"
         assert commands.run("audit", "verify", env={"STOKER_HOME": str(second)}).returncode == 0
+    for name in ("controller", "worker"):
+        lines = (second / "logs" / f"{name}.log").read_text().splitlines()
+        # Native code speaks for itself.
+        told = [json.loads(line) for line in lines if line.startswith("{")]
+        assert not [line for line in lines if line.startswith("[20")]
+        assert running.id in {record.get("job") for record in told}
+        assert name in {record["process"] for record in told}
 
 
 def settings_of(store: Store, redis_url: str | None = None) -> Settings:

@@ -56,6 +56,17 @@ def test_a_job_goes_from_a_file_to_its_result(running: dict[str, str], tmp_path:
     assert listed["id"] == status["id"]
     [version] = documents(run("models", "show", result["model"], "--json", env=running).stdout)
     assert version["job"] == status["id"]
+    for ref in (result["model"], "cli"):
+        assert documents(run("show", ref, "--json", env=running).stdout) == [version]
+    [shown] = documents(run("show", status["id"][:8], "--json", env=running).stdout)
+    assert {name: shown[name] for name in listed} == listed
+    assert (shown["result"], shown["spec"]["epochs"], shown["eta"]) == (result, 2, None)
+    assert [each["how"] for each in shown["attempts"]] == ["SUCCEEDED"]
+    told = " ".join(run("show", status["id"][:8], env=running).stdout.split())
+    assert all(given in told for given in ('data "sample://iris"', "epochs 2", "seed 1"))
+    assert "SUCCEEDED" in told
+    nothing = run("show", "no-such-model", env=running)
+    assert (nothing.returncode, nothing.stderr.count("\n")) == (1, 1)
     exported = run("models", "export", result["model"], str(tmp_path / "out"), "--json", env=running)
     assert Path(json.loads(exported.stdout)["path"]).stat().st_size == version["files"]["keras"]["size"]
     again = run("models", "export", result["model"], str(tmp_path / "out"), "--json", env=running)

@@ -3,12 +3,13 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Annotated, cast
 
 import typer
 
 from ..errors import StokerError
 from ..terminal.exits import lines_of, status_of
+from ..version import VERSION
 from . import (
     acting,
     alarms,
@@ -34,10 +35,11 @@ from . import (
     retrying,
     schedule,
     services,
+    show,
     usage,
     webhooks,
 )
-from .output import accept_any_encoding, print_json, say_error
+from .output import accept_any_encoding, print_json, say, say_error
 
 # Typer's error for arguments that it cannot parse; it exports only a subclass.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
@@ -49,7 +51,17 @@ _PANELS: dict[str, tuple[Callable[..., None] | typer.Typer, ...]] = {
         *(doctor.doctor, backing.backup, backing.restore, fleet.fleet, config.config, keys.keys),
     ),
     "Jobs": (
-        *(jobs.submit, jobs.jobs, jobs.watch, logs.logs, jobs.result, acting.cancel, describe.describe, dead.dead),
+        *(
+            jobs.submit,
+            jobs.jobs,
+            show.show,
+            jobs.watch,
+            logs.logs,
+            jobs.result,
+            acting.cancel,
+            describe.describe,
+            dead.dead,
+        ),
         *(acting.pause, acting.resume, acting.resubmit, retrying.retry, approving.approve),
         *(functions.functions, schedule.schedule, usage.usage, webhooks.webhooks),
     ),
@@ -74,6 +86,21 @@ for panel, commands in _PANELS.items():
             app.add_typer(command, rich_help_panel=panel)
         else:
             app.command(rich_help_panel=panel)(command)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        say(f"stoker {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version, and exit.", is_eager=True, callback=_say_version)
+    ] = False,
+) -> None:
+    """What may stand before any command."""
 
 
 def main() -> None:

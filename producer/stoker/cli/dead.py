@@ -15,8 +15,9 @@ from ..redis.calls import Call
 from ..redis.connection import Connection
 from ..settings import Settings
 from ..status import JobStatus
-from ..terminal.amounts import ago, duration
-from .output import SHORT_ID, AsJson, Styled, draw, print_json, say, say_block
+from ..terminal.amounts import ago
+from .output import SHORT_ID, AsJson, Styled, draw, print_json, say
+from .past import say_attempts
 from .short_id import SEARCHED, whole_id
 from .table import Table
 
@@ -116,11 +117,4 @@ def _row(status: JobStatus) -> list[Styled]:
 
 def _show(job: DeadJob) -> None:
     say((job.id, "bold"), f"  {job.kind} {job.model}: {job.reason or ''}")
-    for past in job.history:
-        lasted = duration((past.ended_at - past.started_at).total_seconds())
-        why = f": {past.reason}" if past.reason else ""
-        say(
-            f"  attempt {past.attempt} on {past.worker}, {past.started_at:%Y-%m-%d %H:%M:%S} UTC for {lasted}, "
-            f"{past.how}{why}"
-        )
-        say_block(past.log, before="    │ ", style="dim")
+    say_attempts(job.history)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -45,3 +46,8 @@ def test_a_store_that_nothing_here_can_open_says_what_to_install() -> None:
     assert "pip install 'stoker[s3]'" in first
     assert "check STOKER_STORE_URL" in second
     assert opened.stderr == ""
+
+
+def test_the_version_is_said_without_a_server() -> None:
+    said = commands.run("--version", env={"STOKER_REDIS_URL": "nonsense"})
+    assert (said.returncode, said.stdout, said.stderr) == (0, f"stoker {metadata.version('stoker')}\n", "")

@@ -109,6 +109,24 @@ def test_what_is_copied_into_images_is_let_through_by_dockerignore_and_nothing_e
     assert let_through == {path for paths in copied for path in paths.split()}
 
 
+def test_over_tls_every_service_that_reaches_redis_has_the_authority(tmp_path: Path) -> None:
+    with_tls = yaml.safe_load((ROOT / "docker" / "compose.tls.yaml").read_text())
+    PyCompose.from_yaml(json.dumps(with_tls))
+    reach_redis = {name for name, service in SERVICES.items() if "_url" in json.dumps(service.get("secrets", []))}
+    assert {name for name, service in with_tls["services"].items() if "ca.pem" in service["secrets"]} == {
+        *reach_redis,
+        "redis",
+    }
+    plain, over_tls = SERVICES["redis"]["command"], with_tls["services"]["redis"]["command"]
+    assert over_tls[: len(plain)] == plain
+    made = tmp_path / "secrets"
+    script = ["sh", ROOT / "docker" / "make-secrets", "--tls", "--ca", "/run/secrets/ca.pem", made]
+    subprocess.run(script, check=True, capture_output=True)
+    named = COMPOSE["secrets"] | with_tls["secrets"]
+    assert all((made / Path(secret["file"]).name).exists() for secret in named.values())
+    assert (made / "client_url").read_text().endswith("@redis:6379/0?ssl_ca_certs=/run/secrets/ca.pem")
+
+
 def test_workers_have_the_time_to_drain() -> None:
     for name in ("worker", "gpu-worker"):
         assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > DRAIN_S
@@ -118,7 +136,7 @@ def test_secrets_are_made_once_and_differ(tmp_path: Path) -> None:
     script, folder = ROOT / "docker" / "make-secrets", tmp_path / "secrets"
     subprocess.run(["sh", script, folder, "redis.internal"], check=True, capture_output=True)
     known = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
-    assert {path.name for path in folder.iterdir()} == known | {"operator_url", "approver_url"}
+    assert {path.name for path in folder.iterdir()} == known | {"operator_url", "approver_url", "server.conf"}
     assert "CHANGE-ME" not in (folder / "users.acl").read_text()
     passwords = {
         (folder / f"{user}_url").read_text() for user in ("client", "worker", "controller", "operator", "approver")

@@ -1,0 +1,113 @@
+"""`stoker show`: all that is known of a job, or of a model."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+
+from ..client.blocking import Client
+from ..client.job import Job
+from ..errors import JobNotFound
+from ..events import JobState
+from ..foresight.eta import Eta
+from ..ledger.dead_jobs import PastAttempt
+from ..models.store import Store
+from ..status import JobStatus
+from ..terminal.amounts import ago
+from . import models
+from .jobs import find
+from .live import show_result
+from .output import AsJson, Styled, line, print_json, say, state_text
+from .past import say_attempts
+
+What = Annotated[
+    str,
+    typer.Argument(
+        help="A job's id, or its first characters; or a model: name, name@3 or name@alias.", show_default=False
+    ),
+]
+
+
+class ShownJob(JobStatus):
+    """A job as `stoker show --json` prints it.
+
+    Attributes:
+        spec: what was submitted, with all defaults.
+        eta: when it starts and ends; None if it has ended.
+        attempts: those that have ended.
+        result: None unless it has SUCCEEDED.
+    """
+
+    spec: dict[str, Any]
+    eta: Eta | None
+    attempts: list[PastAttempt]
+    result: dict[str, Any] | None
+
+
+def show(what: What, as_json: AsJson = False) -> None:
+    """Show all that is known of a job: its spec, attempts, when it ends or why it waits, its result; or of a model."""
+    with Client() as client:
+        job = None if "@" in what else _job(client, what)
+        if job and as_json:
+            print_json(_whole(job))
+        elif job:
+            _say(client, job)
+    if job is None:
+        models.show(what, as_json=as_json)
+
+
+def _job(client: Client, what: str) -> Job | None:
+    """The job that is meant; None for a model."""
+    try:
+        job = find(client, what)
+        job.status()
+    except JobNotFound:
+        if any(version.name == what for version in client.models()):
+            return None
+        raise
+    return job
+
+
+def _whole(job: Job) -> ShownJob:
+    status = job.status()
+    return ShownJob(
+        **dict(status),
+        spec=_document(job.spec()),
+        eta=None if status.state.final else job.eta(),
+        attempts=job.attempts(),
+        result=_document(job.result(timeout=0)) if status.state is JobState.SUCCEEDED else None,
+    )
+
+
+def _say(client: Client, job: Job) -> None:
+    status = job.status()
+    rows: list[tuple[str, Styled]] = [
+        ("job", line((job.id, "bold"), f"  {status.kind}  ", state_text(status.state))),
+        ("submitted", f"{status.submitted_at:%Y-%m-%d %H:%M:%S} UTC, {ago(status.submitted_at)}"),
+        ("attempt", f"{status.attempt} of {status.max_attempts}" + (f" on {status.worker}" if status.worker else "")),
+        ("paused", f"since {status.paused:%Y-%m-%d %H:%M:%S} UTC" if status.paused else ""),
+        ("progress", status.progress.words() if status.progress and not status.state.final else ""),
+        ("waits for", status.outage.reason if status.outage else ""),
+        ("why", status.reason or ""),
+        ("when", "" if status.state.final else job.eta().words()),
+        *((name, json.dumps(value, ensure_ascii=False)) for name, value in _given(job).items()),
+    ]
+    for name, value in rows:
+        if value:
+            say((f"{name:>12}", "dim"), "  ", value)
+    say_attempts(job.attempts())
+    if status.state is JobState.SUCCEEDED:
+        show_result(job.result(timeout=0), Store(client.settings.store_place))
+
+
+def _given(job: Job) -> dict[str, Any]:
+    """What its spec says besides the defaults."""
+    given: dict[str, Any] = json.loads(job.spec().model_dump_json(exclude_defaults=True))
+    return given
+
+
+def _document(model: BaseModel) -> dict[str, Any]:
+    # As JSON, in which what is not finite has a form.
+    document: dict[str, Any] = json.loads(model.model_dump_json())
+    return document
