@@ -103,8 +103,14 @@ def _say(client: Client, job: Job) -> None:
 
 def _given(job: Job) -> dict[str, Any]:
     """What its spec says besides the defaults."""
-    given: dict[str, Any] = json.loads(job.spec().model_dump_json(exclude_defaults=True))
-    return given
+    spec = job.spec()
+    fields = type(spec).model_fields
+    return {
+        name: value
+        for name, value in _document(spec).items()
+        # What is empty was made by a factory.
+        if (value if fields[name].default_factory else getattr(spec, name) != fields[name].default)
+    }
 
 
 def _document(model: BaseModel) -> dict[str, Any]:
