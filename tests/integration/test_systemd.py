@@ -89,8 +89,8 @@ def test_what_the_units_start_works_over_tls_as_their_users_and_ends_at_sigterm(
 ) -> None:
     made = made_secrets(tmp_path / "secrets", "--tls", "--ca", str(tmp_path / "secrets" / "ca.pem"))
     port = free_port()
-    options = ["--port", str(port), "--aclfile", made / "users.acl", "--dir", tmp_path]
-    server = [server_binary(), ROOT / "config" / "redis.conf", *options]
+    options = ["--port", str(port), "--aclfile", str(made / "users.acl"), "--dir", str(tmp_path)]
+    server = [str(server_binary()), str(ROOT / "config" / "redis.conf"), *options]
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(made / "redis.crt", made / "redis.key")
     with ExitStack() as stack:

@@ -120,8 +120,8 @@ def test_over_tls_every_service_that_reaches_redis_has_the_authority(tmp_path: P
     plain, over_tls = SERVICES["redis"]["command"], with_tls["services"]["redis"]["command"]
     assert over_tls[: len(plain)] == plain
     made = tmp_path / "secrets"
-    script = ["sh", ROOT / "docker" / "make-secrets", "--tls", "--ca", "/run/secrets/ca.pem", made]
-    subprocess.run(script, check=True, capture_output=True)
+    script, options = ROOT / "docker" / "make-secrets", ("--tls", "--ca", "/run/secrets/ca.pem")
+    subprocess.run(["sh", script, *options, made], check=True, capture_output=True)
     named = COMPOSE["secrets"] | with_tls["secrets"]
     assert all((made / Path(secret["file"]).name).exists() for secret in named.values())
     assert (made / "client_url").read_text().endswith("@redis:6379/0?ssl_ca_certs=/run/secrets/ca.pem")
