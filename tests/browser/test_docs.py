@@ -1,5 +1,6 @@
 """The site of the documentation, built once, and read in a real Chromium that reaches no network."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 from docs.site.__main__ import build
 from docs.site.pages import navigation
 from playwright.sync_api import Browser, Request, expect
+
+import stoker
 
 from ..conftest import PATIENCE_S
 
@@ -24,6 +27,13 @@ def test_the_site_is_read_and_searched_without_a_network(
         for fetched in FETCHED.findall(file.read_text()):
             assert not re.match(r"(https?:)?//", "".join(fetched).strip("'\"")), f"{file.name} fetches {fetched}"
 
+    with subtests.test("the reference has all of the code"):
+        python, commands, http = (headings(site / "reference", each) for each in ("*.md", "commands.md", "http.md"))
+        assert {*stoker.__all__} - {"events", "Event", "JobState"} <= python
+        assert {"Epoch", "JobState", "Client.submit", "AsyncJob.result"} <= python
+        assert {"stoker up", "stoker submit", "stoker models rollback"} <= commands
+        paths = json.loads((site / "reference" / "openapi.json").read_text())["paths"]
+        assert {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods} <= http
     with subtests.test("llms.txt names every page"):
         named = re.findall(r"^- \[.+?\]\((.+?)\)", (site / "llms.txt").read_text(), re.MULTILINE)
         assert named == [page.path for page in navigation()]
@@ -38,6 +48,13 @@ def test_the_site_is_read_and_searched_without_a_network(
 
     with subtests.test("opened as files"):
         read(request.getfixturevalue("browser"), site)
+
+
+def headings(folder: Path, pages: str) -> set[str]:
+    """The headings of pages, but their first."""
+    return {
+        found for page in folder.glob(pages) for found in re.findall(r"^###? (.+)$", page.read_text(), re.MULTILINE)
+    }
 
 
 def linked_from(page: Path) -> set[Path]:
