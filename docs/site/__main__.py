@@ -47,7 +47,6 @@ def build(folder: Path) -> Path:
     shutil.rmtree(site, ignore_errors=True)
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "-f", str(folder / CONFIG.name)]
     subprocess.run(command, check=True, cwd=folder, timeout=300)
-    (site / "search.json").unlink()  # what search.js has, for servers
     for page in navigation():
         shutil.copyfile(docs / page.path, site / page.path)
     return site

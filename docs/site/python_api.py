@@ -30,7 +30,7 @@ _PAGES: dict[str, Place] = {
     "clients": ("clients", "Clients and jobs", "What an app calls: everything is a method of a client or of a job."),
     "jobs": (
         "specs",
-        "What can be asked for",
+        "Specs of jobs",
         "The kinds of jobs: a spec with these fields is submitted.",
     ),
     "parts": ("parts", "Parts of specs", "Networks, data, schedules and rules, of which specs are made."),

@@ -2,12 +2,17 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from docs.site.__main__ import build
 from docs.site.pages import navigation
-from playwright.sync_api import Browser, Request, expect
+from playwright.sync_api import Browser, Route, expect
 
 import stoker
 
@@ -46,8 +51,11 @@ def test_the_site_is_read_and_searched_without_a_network(
         reached = {page for tab in tabs for page in linked_from(site / "".join(tab))}
         assert set(pages) <= reached
 
+    browser = request.getfixturevalue("browser")
     with subtests.test("opened as files"):
-        read(request.getfixturevalue("browser"), site)
+        read(browser, site.as_uri())
+    with subtests.test("from a server of files"), serving(site) as place:
+        read(browser, place)
 
 
 def headings(folder: Path, pages: str) -> set[str]:
@@ -63,21 +71,41 @@ def linked_from(page: Path) -> set[Path]:
     return {page, *((page.parent / href).resolve() for href in hrefs)}
 
 
-def read(browser: Browser, site: Path) -> None:
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serves the files of a folder; gives where."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Says nothing of its requests."""
+
+    def log_message(self, format: str, *_args: object) -> None:  # noqa: A002  # as its base calls it
+        """See its base."""
+
+
+def read(browser: Browser, place: str) -> None:
+    """Open the first page, search, and follow what is found; nothing else than the site may be asked for."""
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE_S * 1000)
     asked: list[str] = []
 
-    def note(request: Request) -> None:
-        if not request.url.startswith(("file:", "data:", "blob:")):
-            asked.append(request.url)
+    def keep_inside(route: Route) -> None:
+        if route.request.url.startswith((place, "data:", "blob:")):
+            route.continue_()
+        else:
+            asked.append(route.request.url)
+            route.abort()
 
-    context = browser.new_context(offline=True)
-    context.set_default_timeout(PATIENCE_S * 1000)
+    context.route("**/*", keep_inside)
     page = context.new_page()
-    page.on("request", note)
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    page.goto((site / "index.html").as_uri())
+    page.goto(f"{place}/index.html")
     expect(page.locator("h1")).to_contain_text("Stoker")
     page.keyboard.press("/")
     page.keyboard.type("idempotency_key")
