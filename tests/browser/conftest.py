@@ -16,17 +16,17 @@ from ..conftest import PATIENCE_S
 from ..flower import Flower, running_flower
 from ..integration.conftest import SLOW, serving
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-sync"]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     # No longer than the module: as long as it runs, nobody else can run an event loop in this process.
-    found = next(filter(None, map(shutil.which, _NAMES)), None)
+    found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         pytest.skip("there is no Chromium on this machine: apt-get install chromium")
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=found, args=_FLAGS) as browser:
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=found, args=FLAGS) as browser:
         yield browser
 
 

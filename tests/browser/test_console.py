@@ -154,6 +154,8 @@ def test_a_version_is_tried_promoted_and_rolled_back_with_its_history(console: P
     console.get_by_role("button", name="Predict", exact=True).click()
     expect(console.locator(".answer")).to_contain_text("By flowers@1")
     expect(console.locator(".answer tbody tr")).to_have_count(3)
+    console.get_by_text("With curl").click()
+    expect(console.locator("#with-curl pre")).to_contain_text("/v1/models/flowers/predict")
     console.goto(f"{ROOT}/models/flowers")
     console.get_by_role("button", name="Promote").click()
     expect(console.locator(_NEWS)).to_contain_text("champion points at flowers@2")
@@ -180,6 +182,33 @@ def test_a_page_says_when_the_gateway_is_away_and_goes_on_when_it_is_back(
     with running_gateway(stack, eventually, gateway.keys, port=gateway.port):
         expect(page.locator(_NEWS)).to_have_text("The gateway answers again.")
         expect(page.get_by_role("link", name=job.id[:8])).to_be_visible()
+
+
+def test_a_search_and_a_watched_model_are_followed_and_their_reports_plots_are_shown(
+    console: Page, client: stoker.Client
+) -> None:
+    searched = stoker.Tune(
+        job=_FLOWERS, space={"batch_size": [16, 32, 64]}, goal="max val_accuracy", trials=2, prune=False, finish="none"
+    )
+    job = client.submit(searched)
+    console.goto(f"{ROOT}/tune")
+    console.get_by_role("link", name=job.id[:8]).click()
+    console.evaluate("window.isTheSame = true")
+    expect(console.get_by_role("table", name="Trials").locator(".state.succeeded")).to_have_count(2)
+    plot = console.get_by_role("img", name="val_accuracy by trial")
+    expect(plot).to_be_visible()
+    assert console.evaluate("window.isTheSame")
+    # A picture that cannot be shown has no size.
+    console.wait_for_function("document.querySelector('figure img').naturalWidth > 0")
+    check(console)
+    client.submit(_FLOWERS).result(PATIENCE_S)
+    watch = client.submit(stoker.Monitor(model="flowers", window=50))
+    console.goto(f"{ROOT}/drift")
+    console.get_by_role("link", name="flowers", exact=True).click()
+    expect(console.get_by_text("watches flowers@")).to_be_visible()
+    expect(console.get_by_role("link", name="The whole report")).to_be_visible()
+    check(console)
+    watch.cancel()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -33,6 +33,7 @@ _NO_VALUES = ("2020-99-99", "9" * 5000, "!!int a", "!!int ''", "!!bool a", "!!ti
 def gateway(redis_url: str, eventually: Eventually) -> Iterator[Gateway]:
     keys = keys_of_all_roles()
     keys.add("research", role="operator", tenants=("research",))
+    keys.add("namer", role="predictor", models=("digits", "shop-*"))
     for held in ("devices", "functions", "aliases"):
         keys.add(held, role="operator", **{held: ("cpu",)})
     with running_gateway(Settings(redis_url=redis_url), eventually, keys) as gateway:
@@ -66,6 +67,18 @@ def test_a_key_becomes_a_session_that_scripts_and_other_sites_cannot_have(gatewa
     for elsewhere in ("https://evil.example", "//evil.example", "/v1/jobs", "/console.evil", "\\\\evil"):
         sent = f"key={text}&next={elsewhere}".encode()
         assert gateway.call("POST", f"{ROOT}/login", sent, key=None, headers=_FORM).headers["location"] == ROOT
+
+
+def test_who_may_only_predict_comes_in_where_a_model_is_tried(gateway: Gateway) -> None:
+    sent = f"key={gateway.keys.texts['predictor']}&next={ROOT}".encode()
+    entered = gateway.call("POST", f"{ROOT}/login", sent, key=None, headers=_FORM)
+    assert entered.headers["location"] == f"{ROOT}/try"
+    shown = gateway.call("GET", f"{ROOT}/try", key="predictor")
+    assert (shown.status, f'href="{ROOT}/jobs"'.encode() in shown.body) == (200, False)
+    asked = gateway.call("GET", f"{ROOT}/try?model=digits@3", key="predictor")
+    assert (asked.status, asked.headers["location"]) == (303, f"{ROOT}/try/digits@3")
+    named = gateway.call("GET", f"{ROOT}/try", key="namer").body
+    assert f'href="{ROOT}/try/digits"'.encode() in named
 
 
 def test_behind_tls_the_session_stays_there(gateway: Gateway, redis_url: str, eventually: Eventually) -> None:
@@ -198,6 +211,8 @@ def test_ten_thousand_jobs_are_a_page_and_a_link_to_the_next(gateway: Gateway, c
         "jobs?before=%00",
         "models/x",
         "models/x/1",
+        "drift/x",
+        "tune/x",
         "try/x",
         "compare",
         "usage?by=x",
@@ -312,7 +327,8 @@ def test_a_report_can_do_nothing_and_one_that_is_gone_is_told(
     redis_url: str, connection: Connection, eventually: Eventually, tmp_path: Path
 ) -> None:
     settings = Settings(redis_url=redis_url, store_url=str(tmp_path))
-    page = b"<script>fetch('/v1/jobs')</script>"
+    drawn = b'<svg role="img" aria-label="loss &amp; more by trial"><path/></svg>'
+    page = b"<script>fetch('/v1/jobs')</script><style>:root { --ink: red }</style>" + drawn
     report = Store(settings.store_place).put_bytes(page, "report.html")
     files = {"html": report, "report": Store(settings.store_place).put_bytes(b"{}", "report.json")}
     attempt = run(connection, submit(connection, stoker.Describe(data="sample://iris", device="cpu")))
@@ -327,6 +343,12 @@ def test_a_report_can_do_nothing_and_one_that_is_gone_is_told(
         assert {"sandbox", "default-src 'none'"} <= set(policy)
         assert not any(part.startswith(("script-src", "connect-src", "form-action")) for part in policy)
         assert gateway.call("GET", f"{path}/report").status == 404
+        # A plot of it is a picture of its own, with the report's colours.
+        picture = gateway.call("GET", f"{ROOT}/jobs/{attempt.job_id}/plots/0")
+        assert (picture.status, picture.headers["content-type"]) == (200, "image/svg+xml")
+        assert picture.headers["content-security-policy"] == shown.headers["content-security-policy"]
+        assert b'xmlns="http://www.w3.org/2000/svg"><style>:root' in picture.body
+        assert gateway.call("GET", f"{ROOT}/jobs/{attempt.job_id}/plots/1").status == 404
         [kept] = (file for file in tmp_path.rglob("*") if file.is_file() and file.read_bytes() == page)
         kept.write_bytes(b"!" + page[1:])
         assert gateway.call("GET", f"{path}/html").json["code"] == "Corrupt"

@@ -179,7 +179,10 @@ def test_a_deployment_is_approved_on_its_page_by_those_who_may(
     said = on_page(gateway, "manager", "POST", f"{job}/approve", b"note=looks+well")
     assert (said.status, said.headers["location"]) == (303, f"{ROOT}/jobs/{job}")
     assert on_page(gateway, "manager", "POST", f"{job}/refuse", b"note=").status == 422
+    # One step tells what was said, and from the next one on it waits for something else.
     deployed.look()
+    deployed.look()
+    assert b">Approve<" not in on_page(gateway, "manager", "GET", job).body
     assert any(f"by default for {ROLE}: manager (" in told for told in deployed.told(job))
     plain = deployed.deploy(SPEC)
     assert b">Approve<" not in on_page(gateway, "manager", "GET", plain).body

@@ -12,7 +12,7 @@ import redis
 import stoker
 from stoker import JobState
 from stoker.events import Waiting
-from stoker.kinds.rollout import Rollout
+from stoker.kinds.rollout import APPROVAL_AWAITED, Rollout
 from stoker.ledger import approvals, attempts, damage, intake, model_log, records, registry, routes, waits
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.intake import NewJob
@@ -42,7 +42,8 @@ class Deployed(Registry):
         attempt = self.claimed(job)
         rollout = Rollout(model="digits@2", before="digits@1", tested=datetime.now(UTC))
         kept = rollout.model_dump_json().encode()
-        assert self.run(waits.wait(attempt, "its steps", keep=kept, is_followed=True))
+        why = f"{APPROVAL_AWAITED}{spec.approval} until later" if spec.approval else "its steps"
+        assert self.run(waits.wait(attempt, why, keep=kept, is_followed=True))
         return job
 
     def claimed(self, job: str) -> Attempt:

@@ -10,6 +10,8 @@ from .evaluate import Latency
 
 Criterion = Literal["errors", "refused outputs", "latency", "predictions", "labels", "disagreement"]
 Outcome = Literal["promoted", "rolled back", "approved", "refused", "expired"]
+APPROVAL_AWAITED = "the approval of "
+"""How the reason of a job begins that waits for one; a role follows."""
 
 
 class LoadTest(Described):

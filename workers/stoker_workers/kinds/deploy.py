@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from stoker.errors import InvalidJob
 from stoker.kinds import Deploy, DeployResult
-from stoker.kinds.rollout import Rollout
+from stoker.kinds.rollout import APPROVAL_AWAITED, Rollout
 from stoker.models.effects import MoveAlias
 from stoker.models.manifest import ModelVersion
 from stoker.models.signature import Signature
@@ -90,7 +90,7 @@ def _wait(spec: Deploy, run: Run, rollout: Rollout) -> NoReturn:
     why = f"its steps: {rollout.model} is to answer beside {rollout.before}"
     if spec.approval and rollout.approval is None:
         until = rollout.tested + timedelta(seconds=spec.expires)
-        why = f"the approval of {spec.approval} until {until:%Y-%m-%d %H:%M} UTC: `stoker approve {run.job}`"
+        why = f"{APPROVAL_AWAITED}{spec.approval} until {until:%Y-%m-%d %H:%M} UTC: `stoker approve {run.job}`"
     raise Wait(why, keep=rollout.model_dump_json().encode())
 
 

@@ -13,6 +13,7 @@ from . import (
     audit,
     compare,
     dead,
+    drift,
     entering,
     fleets,
     job,
@@ -25,6 +26,7 @@ from . import (
     reports,
     schedules,
     trying,
+    tune,
     usage,
 )
 from .page import ROOT
@@ -42,6 +44,8 @@ _PAGES = (
     model,
     compare,
     trying,
+    tune,
+    drift,
     alarms,
     fleets,
     schedules,

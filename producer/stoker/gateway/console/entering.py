@@ -16,7 +16,7 @@ from ..door import HEAD
 from ..problems import Problem
 from ..routes import needs, state_of
 from .forms import field, sent
-from .page import ROOT, console_router, page
+from .page import ROOT, console_router, first_page, page
 
 ROUTES = console_router()
 PATH = f"{ROOT}/login"
@@ -67,7 +67,7 @@ async def leave() -> Response:
 def _let_in(request: Request, key: ApiKey, path: str) -> Response:
     # Never to another site.
     is_ours = path == ROOT or path.startswith((f"{ROOT}/", f"{ROOT}?"))
-    response = RedirectResponse(path if is_ours else ROOT, 303)
+    response = RedirectResponse(path if is_ours and path != ROOT else first_page(key), 303)
     headers = request.headers
     # A link has no origin; whoever lies about this is kept from logging in by their own browser alone.
     is_encrypted = headers.get("origin", "").startswith("https:") or headers.get("x-forwarded-proto") == "https"

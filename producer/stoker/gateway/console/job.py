@@ -11,6 +11,7 @@ from ...errors import WITHOUT_RESULT, StokerError
 from ...events import Event, JobState, Log
 from ...foresight.eta import Eta
 from ...kinds import Result
+from ...kinds.rollout import APPROVAL_AWAITED
 from ...models.manifest import Artifact
 from ...status import JobStatus
 from ...terminal.amounts import duration, size_text
@@ -67,11 +68,17 @@ def _head(request: Request, status: JobStatus, eta: Eta) -> Html:
         ("Took", took(status)),
         ("Attempt", f"{status.attempt} of {status.max_attempts}" if status.attempt else ""),
         ("Worker", status.worker or ""),
+        ("Trials", link(f"{ROOT}/tune/{status.id}", "all of them, the best first") if status.kind == "tune" else ""),
+        ("Found", link(f"{ROOT}/drift/{_name(status)}", "drift and alarms") if status.kind == "monitor" else ""),
         ("Asked for by", job_link(status.parent) if status.parent else ""),
         ("Submitted again from", job_link(status.resubmits) if status.resubmits else ""),
         ("Tags", tags_words(status.tags) if status.tags else ""),
     ]
     return tag("div", facts(rows), _buttons(status) if may(request, "submit") else "", class_="summary")
+
+
+def _name(status: JobStatus) -> str:
+    return status.model.partition("@")[0]
 
 
 def _buttons(status: JobStatus) -> Html:
@@ -87,7 +94,9 @@ def _buttons(status: JobStatus) -> Html:
 
 def _approval(key: ApiKey, status: JobStatus, role: str | None) -> Html:
     """What somebody of the role that a deployment waits for may say to it."""
-    if role is None or status.state is not JobState.WAITING or not approves(key, role):
+    # One that was approved waits on, for its steps.
+    is_awaited = status.state is JobState.WAITING and (status.reason or "").startswith(APPROVAL_AWAITED)
+    if role is None or not is_awaited or not approves(key, role):
         return Html("")
     place = f"{ROOT}/jobs/{status.id}"
     grant = tag("button", "Approve", class_="first")

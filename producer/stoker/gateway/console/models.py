@@ -55,7 +55,7 @@ async def model(request: Request, client: Client, key: Caller, name: str) -> Res
         request,
         name,
         _links(name),
-        tag("p", "Watched by job ", job_link(monitor), ".") if monitor else "",
+        _watched(name, monitor),
         section("Versions", _versions(versions)),
         section("Aliases", _aliases(request, versions, newest)),
         section("History", _history(changes)),
@@ -87,6 +87,13 @@ async def roll_back(request: Request, client: Client, key: Caller, name: str) ->
 def _links(name: str) -> Html:
     places = {"Try it": f"try/{name}", "Compare": f"compare?model={name}", "Its jobs": f"jobs?model={name}"}
     return tag("p", *(link(f"{ROOT}/{place}", said) for said, place in places.items()), class_="acts")
+
+
+def _watched(name: str, monitor: str | None) -> Html:
+    if monitor is None:
+        return Html("")
+    found = link(f"{ROOT}/drift/{name}", "what it has found")
+    return tag("p", "Watched by job ", job_link(monitor), ": ", found, ".")
 
 
 def _versions(versions: Sequence[ModelVersion]) -> Html:

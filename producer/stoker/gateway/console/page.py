@@ -10,13 +10,16 @@ from starlette.responses import RedirectResponse, Response
 from ...terminal.html import Html, lines, tag, void
 from ...version import VERSION
 from ..auth.admission import KEY
+from ..auth.keys import ApiKey
 from ..routes import GuardedRoute
 
 ROOT = "/console"
 PLACES: Mapping[str, str] = {
     ROOT: "Overview",
     f"{ROOT}/jobs": "Jobs",
+    f"{ROOT}/tune": "Tuning",
     f"{ROOT}/models": "Models",
+    f"{ROOT}/drift": "Drift",
     f"{ROOT}/alarms": "Alarms",
     f"{ROOT}/fleets": "Fleets",
     f"{ROOT}/schedules": "Schedules",
@@ -24,6 +27,8 @@ PLACES: Mapping[str, str] = {
     f"{ROOT}/usage": "Usage",
     f"{ROOT}/audit": "Audit",
 }
+TRY = f"{ROOT}/try"
+"""Where those begin whose key predicts, and reads nothing."""
 # Nothing but this gateway's own files, and no script or style within a page.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -99,6 +104,11 @@ def may(request: Request, need: Any) -> bool:
     return allowed
 
 
+def first_page(key: ApiKey) -> str:
+    """Where somebody with a key comes in: the first page that it may read."""
+    return ROOT if key.may("read") else TRY
+
+
 def _head(title: str) -> Html:
     return tag(
         "head",
@@ -118,17 +128,19 @@ def _skip() -> Html:
 
 
 def _header(request: Request) -> Html:
-    path = request.url.path
-    path = path.replace(f"{ROOT}/try/", f"{ROOT}/models/").replace(f"{ROOT}/compare", f"{ROOT}/models")
-    here = max((place for place in PLACES if path == place or path.startswith(f"{place}/")), key=len, default="")
     if KEY not in request.scope:
         return tag("header", tag("span", "Stoker", class_="brand"))
+    key, path = request.scope[KEY], request.url.path
+    places: Mapping[str, str] = {TRY: "Try it"}
+    if key.may("read"):
+        places = PLACES
+        path = path.replace(f"{TRY}/", f"{ROOT}/models/").replace(f"{ROOT}/compare", f"{ROOT}/models")
+    here = max((place for place in places if path == place or path.startswith(f"{place}/")), key=len, default="")
     items = [
         tag("li", link(place, name, **({"aria_current": "page"} if place == here else {})))
-        for place, name in PLACES.items()
+        for place, name in places.items()
     ]
-    brand = link(ROOT, "Stoker", class_="brand", title=f"Stoker {VERSION}")
-    key = request.scope[KEY]
+    brand = link(first_page(key), "Stoker", class_="brand", title=f"Stoker {VERSION}")
     who = tag("span", f"{key.name} ({key.role})", class_="who")
     theme = tag("button", "Theme", type="button", id="theme", hidden="")
     leave = tag("form", tag("button", "Log out"), method="post", action=f"{ROOT}/logout", class_="inline")

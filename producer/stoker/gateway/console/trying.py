@@ -7,10 +7,11 @@ import math
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from ...client.aio import AsyncClient
 from ...errors import InvalidArgument, StokerError
@@ -21,8 +22,9 @@ from ..auth.keys import ApiKey
 from ..auth.scopes import ALL, require_model, sees_tenant
 from ..routes import Caller, Client, needs
 from .answers import explained, predicted
+from .curl import as_curl
 from .forms import area, choice, field, sent
-from .page import ROOT, console_router, page, section
+from .page import TRY, console_router, link, page, section
 from .words import model_link
 
 ROUTES = console_router()
@@ -32,6 +34,21 @@ _PICTURE = "data:"
 # Numbers of a row that are shown as an example: those of a large picture would be a page of gigabytes.
 _MOST_EXAMPLE = 10_000
 _TIMEOUT_S, _EXPLAIN_S = 20.0, 25.0
+
+
+@ROUTES.get("/try", openapi_extra=needs("predict"))
+async def choose(request: Request, key: Caller, model: str = "") -> Response:
+    """Which model to try, for who may not read which there are."""
+    if model:
+        return RedirectResponse(f"{TRY}/{quote(model, safe='@')}", 303)
+    # Those that its key names; a pattern is no name.
+    named = [link(f"{TRY}/{name}", name) for name in key.models if not set(name) & set("*?[")]
+    asked = tag(
+        "form",
+        field("Model", "model", required="", placeholder="digits or digits@3"),
+        tag("button", "Try it", class_="first"),
+    )
+    return page(request, "Try a model", tag("p", *named, class_="acts") if named else "", asked)
 
 
 @ROUTES.get("/try/{ref}", openapi_extra=needs("predict"))
@@ -48,7 +65,7 @@ async def answer(request: Request, client: Client, key: Caller, ref: str) -> Res
     try:
         rows = _rows(version, given)
         [prediction] = (await client.predict(ref, rows, timeout=_TIMEOUT_S))[:1]
-        said = [predicted(prediction)]
+        said = [predicted(prediction), as_curl(request, ref, rows)]
         if given.get("what") == "explain" and may_explain(key):
             [explanation] = (await client.explain(prediction.model or ref, rows, timeout=_EXPLAIN_S))[:1]
             said.append(explained(explanation))
@@ -69,7 +86,7 @@ def _form(key: ApiKey, ref: str, version: ModelVersion, given: Mapping[str, str]
     fields = list(_fields(version, given))
     about = tag("p", model_link(version.ref), f" predicts {_target(version)}. What is left empty is missing.")
     acts = tag("p", *buttons, class_="acts")
-    return section("A row", about, tag("form", *fields, acts, method="post", action=f"{ROOT}/try/{ref}"))
+    return section("A row", about, tag("form", *fields, acts, method="post", action=f"{TRY}/{ref}"))
 
 
 def may_explain(key: ApiKey) -> bool:

@@ -1,0 +1,36 @@
+"""What a program sends for the same as a page does, as a command to copy."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+
+from ...terminal.html import Html, block, tag
+from .page import section
+
+# A command that is longer is nothing to copy.
+_LONGEST = 10_000
+
+
+def as_curl(request: Request, ref: str, rows: Sequence[Any]) -> Html:
+    """The request by which a program has a model predict these rows; nothing for rows that JSON has no form for."""
+    try:
+        body = json.dumps({"rows": rows}, ensure_ascii=False)
+    except TypeError:
+        # A picture is sent as bytes.
+        return Html("")
+    if len(body) > _LONGEST:
+        return Html("")
+    # A proxy before this may have taken the request by another address, and the browser knows that.
+    origin = request.headers.get("origin", "null")
+    origin = str(request.base_url).rstrip("/") if origin == "null" else origin
+    lines = (
+        f"curl -sS -X POST {shlex.quote(f'{origin}/v1/models/{ref}/predict')} \\",
+        "  -H \"Authorization: Bearer $KEY\" -H 'Content-Type: application/json' \\",
+        f"  -d {shlex.quote(body)}",
+    )
+    command = tag("pre", block("\n".join(lines)), tabindex="0")
+    how = tag("p", "$KEY is an API key: ", tag("code", "KEY=$(stoker gateway new-key NAME -q)"), ".", class_="hint")
+    return section("The same by a program", tag("details", tag("summary", "With curl"), command, how, id="with-curl"))
