@@ -188,14 +188,14 @@ def test_a_search_and_a_watched_model_are_followed_and_their_reports_plots_are_s
     console: Page, client: stoker.Client
 ) -> None:
     searched = stoker.Tune(
-        job=_FLOWERS, space={"batch_size": [16, 32, 64]}, goal="max val_accuracy", trials=2, prune=False, finish="none"
+        job=_FLOWERS, space={"batch_size": [16, 32, 64]}, goal="max accuracy", trials=2, prune=False, finish="none"
     )
     job = client.submit(searched)
     console.goto(f"{ROOT}/tune")
     console.get_by_role("link", name=job.id[:8]).click()
     console.evaluate("window.isTheSame = true")
     expect(console.get_by_role("table", name="Trials").locator(".state.succeeded")).to_have_count(2)
-    plot = console.get_by_role("img", name="val_accuracy by trial")
+    plot = console.get_by_role("img", name="accuracy by trial")
     expect(plot).to_be_visible()
     assert console.evaluate("window.isTheSame")
     # A picture that cannot be shown has no size.

@@ -1,9 +1,11 @@
 """`stoker demo`: the whole way once, on real data: train, evaluate, infer, each through the queue."""
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -46,12 +48,22 @@ def _run(settings: Settings) -> int:
         _infer(client)
     draw(Rule(style="dim"))
     say("All of it is kept under ", (str(settings.home), "bold"), f"; logs are in {settings.home / 'logs'}.")
-    say(
-        "Next: ",
-        ("stoker up", "bold"),
-        ", which names its console for your browser, and the README's Python beside it.",
-    )
+    say("Next: its console shows all of this in your browser, by the link that this command prints:")
+    say("  ", (_command("up"), "bold"))
+    say("and docs/first_hour.md goes on from there with a table of your own.")
     return 0
+
+
+def _command(what: str) -> str:
+    """A command of `stoker` as a shell finds it that has not this environment's programs."""
+    beside = Path(sys.executable).with_name("stoker")
+    is_found = shutil.which("stoker") is not None or not beside.exists()
+    return f"stoker {what}" if is_found else f"{_short(beside)} {what}"
+
+
+def _short(path: Path) -> str:
+    """A path from here, if it lies below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 @contextmanager

@@ -156,7 +156,7 @@ def new_key(
     )
     say("  ", (text, "bold"))
     if place == settings.home / HOME_KEYS and settings.gateway_keys is None:
-        say("  the gateway of `stoker up` lets it in within a second, for example:")
+        say("  the gateway of `stoker up` lets it in, for example:")
         say(f'  curl -H "Authorization: Bearer {text}" {_address(settings)}/v1/models')
     say(f"  other gateways that shall let it in set STOKER_GATEWAY_KEYS={place}")
 

@@ -18,7 +18,7 @@ from ..models.store import Store
 from ..status import JobStatus
 from ..terminal.amounts import ago, duration
 from .job_file import read_specs
-from .live import follow, show_result
+from .live import follow, say_no_worker, show_result
 from .models import newer_than_champion
 from .moments import moment, seconds
 from .output import SHORT_ID, AsJson, Styled, console, draw, print_json, say, say_block, state_text
@@ -90,7 +90,7 @@ def submit(
                 ended = f", which ended {ago(status.finished_at)}" if status.finished_at else ""
                 say(f"{status.id}  ", state_text(status.state), f" on {status.queue}{ended}")
             for device in {status.queue.partition(".")[0] for status in statuses} - devices:
-                say((f"no {device} worker is running:", "yellow"), " start one with `stoker worker`")
+                say_no_worker(device)
             warn_of_pauses(client, statuses)
 
 

@@ -85,6 +85,13 @@ class _View:
             self._bar = None
 
 
+def say_no_worker(device: str) -> None:
+    """Say that a job waits for a worker, which may be about to come."""
+    say(
+        (f"no {device} worker is running yet:", "yellow"), " the job waits until `stoker up` or `stoker worker` has one"
+    )
+
+
 def result_of(client: Client, job: Job[R], *, quiet: bool) -> R:
     """Wait for a job that was submitted for its result, and show how far it is; Ctrl-C cancels it.
 
@@ -95,7 +102,7 @@ def result_of(client: Client, job: Job[R], *, quiet: bool) -> R:
         return job.result()
     device = job.status().queue.partition(".")[0]
     if device not in {worker.device for worker in client.workers()}:
-        say((f"no {device} worker is running:", "yellow"), " start one with `stoker worker`")
+        say_no_worker(device)
     try:
         follow((event for event in job.events() if isinstance(event, events.Progress | Log)), new_console())
     except KeyboardInterrupt:

@@ -45,7 +45,8 @@ _PREFIX = "stk"
 _ID_BYTES, _SECRET_BYTES = 8, 32
 # Longer than any key: what is longer is not looked at.
 _LONGEST = 256
-_LOOK_S = 1.0
+# A key that nobody knows is looked for sooner, but costs no more than some looks a second.
+_LOOK_S, _SOON_S = 1.0, 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -135,7 +136,7 @@ class KeyRing:
         self._path = path
         self._changes = changes_of(path) if path else ()
         self._keys = {**own, **(read_keys(path) if path and self._changes else {})}
-        self._look_at = time.monotonic() + _LOOK_S
+        self._looked = time.monotonic()
 
     @classmethod
     def read(cls, path: Path) -> "KeyRing":
@@ -145,18 +146,21 @@ class KeyRing:
 
     def key(self, shown: bytes) -> ApiKey | None:
         """The key that a caller shows, if it is one; it may have expired."""
-        self._look_again()
         # "stk_", the id, "_" and the rest: nothing that follows depends on the secret but the last line.
-        key = self._keys.get(shown[4:20].decode("latin-1")) if len(shown) <= _LONGEST else None
+        key = self.of_id(shown[4:20].decode("latin-1")) if len(shown) <= _LONGEST else None
         return key if key and hmac.compare_digest(key.digest, digest_of(shown)) else None
 
     def of_id(self, key_id: str) -> ApiKey | None:
         """The key with an id; it may have expired."""
-        self._look_again()
+        self._look_again(_LOOK_S)
+        if key_id not in self._keys:
+            # It may have been made just now.
+            self._look_again(_SOON_S)
         return self._keys.get(key_id)
 
-    def _look_again(self) -> None:
-        if self._path and time.monotonic() >= self._look_at:
+    def _look_again(self, after_s: float) -> None:
+        """Look whether the keys have changed, if that was done so long ago."""
+        if self._path and time.monotonic() - self._looked >= after_s:
             self._look()
 
     def _look(self) -> None:
@@ -165,7 +169,7 @@ class KeyRing:
         What cannot be read is told of, and the old ones hold; where there is no file any more nobody comes in.
         """
         assert self._path is not None
-        self._look_at = time.monotonic() + _LOOK_S
+        self._looked = time.monotonic()
         try:
             changes = changes_of(self._path)
             if changes != self._changes:
