@@ -136,3 +136,27 @@ def test_jobs_behind_the_newest_of_their_state_are_asked_for_once(
         # It is noticed all the same once it is listed again.
         gateway.call("POST", f"/v1/jobs/{newer}/cancel")
         assert {told(events), told(events)} == {(newer, "CANCELLED"), (older, "QUEUED")}
+
+
+def test_two_gateways_are_one_to_their_callers(redis_url: str, eventually: Eventually) -> None:
+    settings, keys = Settings(redis_url=redis_url), keys_of_all_roles()
+    with running_gateway(settings, eventually, keys) as one, running_gateway(settings, eventually, keys) as other:
+        named = {"Idempotency-Key": "nightly"}
+        job, again = (each.call("POST", "/v1/jobs", DESCRIBE, headers=named).json["id"] for each in (one, other))
+        assert job == again
+        changed = {**DESCRIBE, "data": "sample://digits"}
+        assert other.call("POST", "/v1/jobs", changed, headers=named).status == 422
+        with watching(one) as events:
+            last = events.get(timeout=PATIENCE_S)["id"]
+            assert other.call("POST", f"/v1/jobs/{job}/cancel").json["state"] == "CANCELLED"
+            assert told(events) == (job, "CANCELLED")
+        # What the other has seen has numbers of its own.
+        with watching(other, last=last) as events:
+            assert events.get(timeout=PATIENCE_S)["event"] == "resync"
+        # A job's events are numbered by Redis, for all.
+        path = f"/v1/jobs/{job}/events"
+        whole = one.call("GET", path).body.split(b"\n\n")[1:]
+        place = whole[0].partition(b"\n")[0].removeprefix(b"id: ").decode()
+        rest = other.call("GET", path, headers={"Last-Event-ID": place}).body.split(b"\n\n")[1:]
+        assert len(rest) > 1
+        assert rest == whole[1:]
