@@ -1,5 +1,6 @@
 """One stream of what changes in all jobs: to whom it tells what, and how it goes on."""
 
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stoker.gateway.auth import sharing
 from stoker.gateway.sse import feed as feed_module
 from stoker.settings import Settings
 
@@ -138,9 +140,21 @@ def test_jobs_behind_the_newest_of_their_state_are_asked_for_once(
         assert {told(events), told(events)} == {(newer, "CANCELLED"), (older, "QUEUED")}
 
 
-def test_two_gateways_are_one_to_their_callers(redis_url: str, eventually: Eventually) -> None:
+def test_two_gateways_are_one_to_their_callers(
+    redis_url: str, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings, keys = Settings(redis_url=redis_url), keys_of_all_roles()
+    keys.add("limited", per_day=1_000)
+    monkeypatch.setattr(sharing, "EVERY_S", 0.01)
+    calls = itertools.count(1)
+
+    def is_counted_by_both() -> bool:
+        for each in (one, other):
+            number, told = next(calls), each.call("GET", "/v1/jobs", key="limited").headers["ratelimit"]
+        return f";r={1_000 - number};" in told
+
     with running_gateway(settings, eventually, keys) as one, running_gateway(settings, eventually, keys) as other:
+        eventually(is_counted_by_both)
         named = {"Idempotency-Key": "nightly"}
         job, again = (each.call("POST", "/v1/jobs", DESCRIBE, headers=named).json["id"] for each in (one, other))
         assert job == again

@@ -59,6 +59,8 @@ _CLIENT, _WORKER, _CONTROLLER = frozenset({Party.CLIENT}), frozenset({Party.WORK
 _OPERATORS: frozenset[Party] = frozenset()
 WRITERS: dict[str, frozenset[Party]] = {
     **dict.fromkeys(("interrupts",), _CLIENT | _WORKER),
+    # A gateway is a client.
+    **dict.fromkeys(("rates",), _CLIENT),
     **dict.fromkeys(_JOBS, _CLIENT | _WORKER | _CONTROLLER),
     **dict.fromkeys(_WORK, _WORKER | _CONTROLLER),
     **dict.fromkeys(_GANGS, _WORKER),

@@ -1,6 +1,9 @@
 """A client of a party that lets others in: the audit has who of them asked, and whom it does not let in."""
 
-from ..ledger import model_changes
+from collections.abc import Sequence
+
+from ..ledger import model_changes, rates
+from ..ledger.rates import Count
 from ..models.manifest import ModelVersion
 from ..security import audit
 from . import arguments
@@ -33,3 +36,11 @@ class NotingClient(AsyncClient):
     async def rollback_model_for(self, who: str, name: str, alias: str) -> ModelVersion:
         """`rollback_model`, on behalf of somebody; see `alias_model_for`."""
         return await self._drive(model_changes.roll_back(model_name(name), alias_name(alias), who))
+
+    async def share_rates(self, gateway: str, counts: Sequence[Count]) -> list[int]:
+        """Tell how many requests of keys a gateway has had; gives, for each count, how many the others have had.
+
+        Raises:
+            Unavailable: Redis cannot be reached.
+        """
+        return await self._run(rates.share(gateway, counts))

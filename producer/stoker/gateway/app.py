@@ -20,6 +20,7 @@ from ..version import VERSION
 from . import health, openapi
 from .auth.admission import KEY, Gate
 from .auth.keys import KeyRing
+from .auth.sharing import share
 from .console.app import PUBLIC as CONSOLE_PUBLIC
 from .console.app import TABLES as CONSOLE
 from .console.entering import refused
@@ -68,12 +69,14 @@ def make_app(settings: Settings, keys: KeyRing) -> tuple[Door, State]:
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
-        noting = asyncio.create_task(state.refusals.run())
+        beside = [asyncio.create_task(state.refusals.run())]
+        beside.append(asyncio.create_task(share(state.gate.rates, state.client)))
         yield
         state.ending.set()
         await state.feed.close()
-        noting.cancel()
-        await asyncio.gather(noting, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await state.client.close()
 
     app = FastAPI(

@@ -84,6 +84,7 @@
 | stoker:audits | set | the Redis users who have such a stream | never: bounded by users |
 | stoker:auditing | string | set where what is done is noted: the setting audit | never: one flag |
 | stoker:audit-heads | hash | by tenant and by user, up to what is sealed: see audit_seal.lua | never: one field each |
+| stoker:rates:<key>:<seconds>:<window> | hash | by gateway, its requests of an API key in a window | a window later |
 | stoker:guards | hash | by model, its guard, JSON: models/guard.py | fields go by hand, or with the model |
 | stoker:guarded:<model> | hash | how much its guard has refused | 30 days after the last, or with the guard |
 | stoker:guard-rows:<model> | list | the newest 1,000 rows of that | as stoker:guarded:<model> |
@@ -193,6 +194,7 @@ PREFIX = {
     "webhook_dead": "stoker:webhook-dead:",
     "webhook_counts": "stoker:webhook-counts:",
     "audit": "stoker:audit:",
+    "rates": "stoker:rates:",
     "guards": "stoker:guards",
     "guarded": "stoker:guarded:",
     "guard_rows": "stoker:guard-rows:",

@@ -28,7 +28,7 @@ class Gate:
 
     def __init__(self, keys: KeyRing, rates: Rates | None = None) -> None:
         self.keys = keys
-        self._rates = rates or Rates()
+        self.rates = rates or Rates()
         self._streams: dict[str, int] = {}
 
     def admit(self, scope: Scope, need: Need) -> ApiKey:
@@ -44,7 +44,7 @@ class Gate:
             raise Problem(
                 403, "Forbidden", f"key {key.id} ({key.name}) is a {key.role}'s, and may not {need}: use another key"
             )
-        rates = self._rates.count(key)
+        rates = self.rates.count(key)
         scope[RATES] = rates
         if rates and rates[0].left < 0:
             raise _exhausted(key, rates[0])

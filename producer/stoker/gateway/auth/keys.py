@@ -59,7 +59,7 @@ class ApiKey(Terms):
         role: a "viewer" reads, a "predictor" predicts, a "client" does both and submits jobs; an "operator" also
             changes what all share: aliases, versions, fleets.
         approves: the roles for which its owner may approve deployments.
-        per_minute, per_day: how many requests each gateway takes of it; None for any number.
+        per_minute, per_day: how many requests all gateways together take of it; None for any number.
         streams: how many streams of events it may follow, files move, and requests let wait, at once, of each gateway.
     """
 

@@ -1,11 +1,11 @@
 """How many requests each key has left, in windows of a minute and a day.
 
-Each gateway counts its own. A window begins with the clock's minute or day of UTC, so that a caller of several
-gateways sees the same end.
+Each gateway counts its own, and learns once a second what the others have had: see sharing.py. A window begins with the
+clock's minute or day of UTC, so that all have the same.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from .keys import ApiKey
@@ -31,6 +31,20 @@ class Rate(NamedTuple):
     reset_s: int
 
 
+class Count(NamedTuple):
+    """How many requests of a key this gateway has had within a window.
+
+    Attributes:
+        window_s: how long the window is, in seconds.
+        window: its number since 1970.
+    """
+
+    key_id: str
+    window_s: int
+    window: int
+    requests: int
+
+
 class Rates:
     """Counts requests by key.
 
@@ -42,6 +56,9 @@ class Rates:
         self._clock = clock
         # By key and window: the window's number, and how many requests it has had.
         self._counts: dict[tuple[str, int], tuple[int, int]] = {}
+        # The same of the others.
+        self._others: dict[tuple[str, int], tuple[int, int]] = {}
+        self._unshared: set[tuple[str, int]] = set()
 
     def count(self, key: ApiKey) -> list[Rate]:
         """Count a request of a key; gives what is left of each of its limits, the tightest first.
@@ -54,14 +71,32 @@ class Rates:
         rates = [self._rate(key.id, now, *limit) for limit in _limits(key)]
         if all(rate.left >= 0 for rate in rates):
             for rate in rates:
-                self._counts[key.id, rate.window_s] = int(now // rate.window_s), rate.most - rate.left
+                place, window = (key.id, rate.window_s), int(now // rate.window_s)
+                self._counts[place] = window, _in(window, self._counts.get(place)) + 1
+                self._unshared.add(place)
         return sorted(rates, key=lambda rate: (rate.left, -rate.reset_s))
 
+    def unshared(self) -> list[Count]:
+        """What has been counted since the others were told."""
+        return [Count(*place, *self._counts[place]) for place in sorted(self._unshared)]
+
+    def learn(self, counts: Sequence[Count], others: Sequence[int]) -> None:
+        """Take note that the others know of these counts, and of what they have had themselves."""
+        for count, of_others in zip(counts, others, strict=True):
+            place = count.key_id, count.window_s
+            self._others[place] = count.window, of_others
+            if self._counts[place] == (count.window, count.requests):
+                self._unshared.discard(place)
+
     def _rate(self, key_id: str, now: float, name: str, most: int, window_s: int) -> Rate:
-        window = int(now // window_s)
-        last, count = self._counts.get((key_id, window_s), (window, 0))
-        left = most - (count if last == window else 0) - 1
-        return Rate(name, most, window_s, left, max(1, int((window + 1) * window_s - now)))
+        window, place = int(now // window_s), (key_id, window_s)
+        taken = _in(window, self._counts.get(place)) + _in(window, self._others.get(place))
+        return Rate(name, most, window_s, max(most - taken - 1, -1), max(1, int((window + 1) * window_s - now)))
+
+
+def _in(window: int, counted: tuple[int, int] | None) -> int:
+    """How many requests were counted in a window."""
+    return counted[1] if counted and counted[0] == window else 0
 
 
 def _limits(key: ApiKey) -> Iterator[tuple[str, int, int]]:
