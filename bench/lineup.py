@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -22,7 +23,7 @@ from .checkouts import Checkout, pair
 from .figures import summary, write
 from .options import Options
 from .peers import STOKER, Peer
-from .processes import own_s, paused, spent_s
+from .processes import listening, own_s, paused, spent_s
 from .running import CallerFailed, Callers, running, running_stoker
 from .venvs import versions
 
@@ -126,7 +127,7 @@ class Lineup:
             return
         try:
             callers = self._up[peer]
-            servers = [root for root in self._roots[peer] if root.pid != callers.pid]
+            servers = listening(self._roots[peer], urlsplit(callers.url).port or 0) if peer.listens else []
             before_s, own_before_s = spent_s(self._roots[peer]), own_s(servers)
             figures = callers.measure(what, **arguments)
         except CallerFailed as error:
@@ -134,7 +135,7 @@ class Lineup:
         else:
             took_s = max(spent_s(self._roots[peer]) - before_s, _TICK_S)
             more = {"per_cpu_s": figures["calls"] / took_s}
-            if peer.listens and figures["calls"]:
+            if servers and figures["calls"]:
                 more["server_us"] = (own_s(servers) - own_before_s) / figures["calls"] * 1e6
             self.keep(peer.name, case, figures | more)
 

@@ -43,12 +43,22 @@ def spent_s(roots: Iterable[psutil.Process]) -> float:
     return total
 
 
-def own_s(roots: Iterable[psutil.Process]) -> float:
+def listening(roots: Iterable[psutil.Process], port: int) -> list[psutil.Process]:
+    """Of all that these processes have started, those that listen on a port."""
+    found = []
+    for process in itertools.chain.from_iterable((root, *_below(root)) for root in roots):
+        with suppress(psutil.NoSuchProcess):
+            if any(each.laddr and each.laddr.port == port for each in process.net_connections("tcp") if not each.raddr):
+                found.append(process)
+    return found
+
+
+def own_s(processes: Iterable[psutil.Process]) -> float:
     """The processor's time that these processes have had by themselves, without their children."""
     total = 0.0
-    for root in roots:
+    for process in processes:
         with suppress(psutil.NoSuchProcess):
-            total += sum(root.cpu_times()[:2])
+            total += sum(process.cpu_times()[:2])
     return total
 
 
