@@ -148,13 +148,13 @@ def test_two_gateways_are_one_to_their_callers(
     monkeypatch.setattr(sharing, "EVERY_S", 0.01)
     calls = itertools.count(1)
 
-    def is_counted_by_both() -> bool:
-        for each in (one, other):
-            number, told = next(calls), each.call("GET", "/v1/jobs", key="limited").headers["ratelimit"]
-        return f";r={1_000 - number};" in told
+    def left(gateway: Gateway) -> int:
+        rate = gateway.call("GET", "/v1/jobs", key="limited").headers["ratelimit"]
+        return int(rate.partition(";r=")[2].partition(";")[0])
 
     with running_gateway(settings, eventually, keys) as one, running_gateway(settings, eventually, keys) as other:
-        eventually(is_counted_by_both)
+        assert [left(one) for _ in range(3)] == [999, 998, 997]
+        eventually(lambda: left(other) == 997 - next(calls))
         named = {"Idempotency-Key": "nightly"}
         job, again = (each.call("POST", "/v1/jobs", DESCRIBE, headers=named).json["id"] for each in (one, other))
         assert job == again
