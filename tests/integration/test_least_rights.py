@@ -77,7 +77,8 @@ def is_forbidden(user: redis.Redis, *words: str) -> bool:
     except NoPermissionError:
         return True
     except ResponseError as error:
-        return "ACL failure in script" in str(error)
+        # Redis before 7.2 says it otherwise.
+        return str(error).startswith(("ACL failure in script", "The user executing the script can't"))
     return False
 
 

@@ -32,7 +32,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 _NO_WRITES = ("MISCONF", "NOREPLICAS", "OOM", "READONLY")
 # … and of one that runs no command for now: a long script runs, it was just made a replica, it lost its master, …
 _NO_ANSWERS = ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN", "UNBLOCKED")
-_FORBIDDEN = ("ACL failure", "DENIED", "NOPERM")
+# The last is what Redis before 7.2 answers of a command in a script.
+_FORBIDDEN = ("ACL failure", "DENIED", "NOPERM", "The user executing the script can't")
 _LOGIN = ("NOAUTH", "WRONGPASS")
 # A controller loads scripts within a second of when it reaches a server that lacks them: one that was started again, or
 # has just become the master.
