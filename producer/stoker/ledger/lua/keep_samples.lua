@@ -18,16 +18,16 @@ end
 local rows_before = tonumber(redis.call('HGET', counts, ref .. ' rows') or nil) or 0
 redis.call('RPUSH', list, batch)
 redis.call('EXPIRE', list, 30 * 86400)
-local rows = redis.call('HINCRBY', counts, ref .. ' rows', (struct.unpack('<I4', batch)))
+local rows = redis.call('HINCRBY', counts, ref .. ' rows', rows_of(batch))
 local bytes = redis.call('HINCRBY', counts, ref .. ' bytes', #batch)
-redis.call('HINCRBY', counts, ref .. ' kept', (struct.unpack('<I4', batch)))
+redis.call('HINCRBY', counts, ref .. ' kept', rows_of(batch))
 while rows > 4 * window or bytes > wanted.most_bytes do
   local oldest = redis.call('LPOP', list)
   if not oldest then
     redis.call('HDEL', counts, ref .. ' rows', ref .. ' bytes')
     break
   end
-  local its_rows = struct.unpack('<I4', oldest)
+  local its_rows = rows_of(oldest)
   rows = redis.call('HINCRBY', counts, ref .. ' rows', -its_rows)
   bytes = redis.call('HINCRBY', counts, ref .. ' bytes', -#oldest)
   redis.call('HINCRBY', counts, ref .. ' dropped', its_rows)

@@ -14,6 +14,11 @@ local function is_live(id)
   return YET_TO_START[state] or state == 'RUNNING'
 end
 
+-- How many rows a batch has, which begins with that as uint32; 0 for one that something else has written.
+local function rows_of(batch)
+  return #batch >= 4 and struct.unpack('<I4', batch) or 0
+end
+
 -- Ends the sampling for a job, if it has not been taken over by another.
 local function end_sampling(id, model)
   redis.call('DEL', KEY.taken_samples .. id)

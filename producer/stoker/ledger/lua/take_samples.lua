@@ -38,7 +38,7 @@ if redis.call('HGET', counts, 'testing') ~= ref .. ' ' .. tested then
       redis.call('HDEL', counts, ref .. ' rows', ref .. ' bytes')
       break
     end
-    local its_rows = struct.unpack('<I4', batch)
+    local its_rows = rows_of(batch)
     rows, bytes = rows + its_rows, bytes + #batch
     redis.call('RPUSH', taken, batch)
     if rows >= wanted.window then
