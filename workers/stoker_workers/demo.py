@@ -50,7 +50,7 @@ def _run(settings: Settings) -> int:
     say("All of it is kept under ", (str(settings.home), "bold"), f"; logs are in {settings.home / 'logs'}.")
     say("Next: its console shows all of this in your browser, by the link that this command prints:")
     say("  ", (_command("up"), "bold"))
-    say("and docs/first_hour.md goes on from there with a table of your own.")
+    say("The first hour, a page of its documentation, goes on from there with a table of your own.")
     return 0
 
 
