@@ -77,6 +77,25 @@ def test_raw_scores_and_numbers_need_only_be_finite() -> None:
         assert stoker.Guard().flaw_of_outputs(signature, np.array([[9.0, np.nan, 3.0]]))
 
 
+def test_each_of_several_outputs_is_looked_at_also_one_without_a_meaning() -> None:
+    kind = SIGNATURE.model_copy(update={"inputs": ()})
+    outputs = tuple(TensorSpec(name=name, shape=(3,), dtype="float32") for name in ("kind", "size", "other"))
+    size = kind.model_copy(update={"task": "regression", "classes": (), "outputs": outputs[1:2]})
+    parts = {"kind": kind.model_copy(update={"outputs": outputs[:1]}), "size": size}
+    fields = {"task": "several", "classes": (), "outputs": outputs, "parts": parts}
+    several = SIGNATURE.model_copy(update=fields)
+    good = {"kind": [[0.2, 0.3, 0.5]], "size": [[7.0, -7.0, 0.0]], "other": [[9.0, 0.0, 0.0]]}
+
+    def flaw(**changes: list[list[float]]) -> str | None:
+        rows = {name: np.array(values, np.float32) for name, values in (good | changes).items()}
+        return stoker.Guard().flaw_of_outputs(several, rows)
+
+    assert flaw() is None
+    assert flaw(kind=[[0.2, 0.3, 0.9]]) == "of its output 'kind', its probabilities sum to 1.4 or 0.6, not to 1"
+    for name in ("size", "other"):
+        assert flaw(**{name: [[np.nan, 0.0, 0.0]]}) == f"of its output {name!r}, a number of it is not finite"
+
+
 def test_what_no_guard_can_be_is_refused() -> None:
     for fields in ({"ranges": {"age": (2, 1)}}, {"most_rows": 0}, {"categories": {"a": ()}}, {"colour": "red"}):
         with pytest.raises(ValidationError):

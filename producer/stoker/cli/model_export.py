@@ -62,7 +62,8 @@ def export(
         if to == "":
             raise InvalidArgument("--to is empty: give a folder, such as . for the present one, or a URL")
         if file_format not in _FORMATS:
-            raise InvalidArgument(f"--format is one of {', '.join(_FORMATS)}, got {file_format}")
+            got = f", got {file_format}" if file_format else ", and is needed with --to, --network and --zstd"
+            raise InvalidArgument(f"--format is one of {', '.join(_FORMATS)}{got}")
         store = Store(client.settings.store_place)
         if not as_json:
             say_aside(f"a worker makes {file_format} of {version.ref}, for {to or folder}; this may take minutes")

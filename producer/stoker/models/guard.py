@@ -108,11 +108,11 @@ class Guard(BaseModel):
         """What is wrong with an answer; None if nothing is, or it is not looked at."""
         if not self.outputs or not signature.outputs:
             return None
-        arrays = _by_name(signature.outputs, outputs)
-        for name, part in signature.each.items():
-            array = arrays.get(name)
-            if array is not None and array.dtype.kind == "f" and (flaw := _flaw_of(part, array)):
-                return flaw
+        arrays, parts = _by_name(signature.outputs, outputs), signature.each
+        for name, array in arrays.items():
+            # Of an output that nobody has said the meaning of, as an imported model's, the numbers must be some.
+            if array.dtype.kind == "f" and (flaw := _flaw_of(parts.get(name, signature), array)):
+                return flaw if len(arrays) == 1 else f"of its output {name!r}, {flaw}"
         return None
 
 
