@@ -249,6 +249,7 @@ def test_the_worker_gets_the_settings_and_the_redis_url(home: Path, eventually: 
         eventually(lambda: client.exists("seen"))
         # A worker on the server of `stoker up` reads what its user can read, and exports to where its user can write.
         own = {"STOKER_REDIS_URL": stack.redis_url, "STOKER_DATA_ROOTS": "/", "STOKER_EXPORT_ROOTS": "/"}
+        own["STOKER_LOG_FILE"] = str(home / "logs" / "worker.log")
         assert client.hgetall("seen") == settings.environment() | own
 
 
@@ -293,18 +294,17 @@ def test_the_worker_uses_the_files_of_its_user_only_where_nobody_else_submits(
         eventually(lambda: f"roots: {read} {written}\n" in log.read_text())
 
 
-def test_a_log_is_kept_for_one_more_run(home: Path) -> None:
+def test_logs_are_kept_for_five_more_runs(home: Path) -> None:
+    (home / "logs").mkdir(parents=True)
+    for number in range(1, 6):
+        (home / "logs" / f"worker.log.{number}").write_text(str(number))
     for word in ("first", "second", "third"):
         with LocalStack(Settings(home=home), worker=command(f"print('{word}', flush=True)" + "; input()")):
             pass
-    assert {path.name for path in (home / "logs").iterdir()} == {
-        "controller.log",
-        "controller.log.1",
-        "redis.log",
-        "redis.log.1",
-        "worker.log",
-        "worker.log.1",
-    }
+    kept = [f"{name}.log{number}" for name in ("controller", "redis") for number in ("", ".1", ".2")]
+    kept += ["worker.log", *(f"worker.log.{number}" for number in range(1, 6))]
+    assert {path.name for path in (home / "logs").iterdir()} == {*kept}
+    assert (home / "logs" / "worker.log.5").read_text() == "3"
 
 
 def test_a_second_stack_says_who_runs_the_first(home: Path) -> None:

@@ -196,7 +196,9 @@ class RotatingLines(WatchedFileHandler):
 
 
 def rotate(path: Path) -> None:
-    """Give a log the number 1, each older one the next, and drop the oldest."""
+    """Give a log, if there is one, the number 1, each older one the next, and drop the oldest."""
+    if not path.exists():
+        return
     for number in range(_KEPT, 0, -1):
         older = path.with_name(f"{path.name}.{number}")
         newer = path.with_name(f"{path.name}.{number - 1}") if number > 1 else path
