@@ -71,7 +71,7 @@ class JobStatus(BaseModel):
             "model": self.model,
             "state": str(self.state),
             "queue": self.queue,
-            "attempt": f"{self.attempt} of {self.max_attempts}",
+            "attempt": str(self.attempt) if self.attempt else "",
             "worker": self.worker or "",
             "submitted": f"{self.submitted_at:%Y-%m-%d %H:%M:%S} UTC",
             "reused": f"{self.reused} times" if self.reused else "",

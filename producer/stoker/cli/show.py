@@ -85,7 +85,7 @@ def _say(client: Client, job: Job) -> None:
     rows: list[tuple[str, Styled]] = [
         ("job", line((job.id, "bold"), f"  {status.kind}  ", state_text(status.state))),
         ("submitted", f"{status.submitted_at:%Y-%m-%d %H:%M:%S} UTC, {ago(status.submitted_at)}"),
-        ("attempt", f"{status.attempt} of {status.max_attempts}" + (f" on {status.worker}" if status.worker else "")),
+        ("attempt", f"{status.attempt} on {status.worker}" if status.worker else ""),
         ("paused", f"since {status.paused:%Y-%m-%d %H:%M:%S} UTC" if status.paused else ""),
         ("progress", status.progress.words() if status.progress and not status.state.final else ""),
         ("waits for", status.outage.reason if status.outage else ""),

@@ -66,7 +66,7 @@ def _head(request: Request, status: JobStatus, eta: Eta) -> Html:
         ("Started", moment(status.started_at)),
         ("Ended", moment(status.finished_at)),
         ("Took", took(status)),
-        ("Attempt", f"{status.attempt} of {status.max_attempts}" if status.attempt else ""),
+        ("Attempt", str(status.attempt) if status.attempt else ""),
         ("Worker", status.worker or ""),
         ("Trials", link(f"{ROOT}/tune/{status.id}", "all of them, the best first") if status.kind == "tune" else ""),
         ("Found", link(f"{ROOT}/drift/{_name(status)}", "drift and alarms") if status.kind == "monitor" else ""),
