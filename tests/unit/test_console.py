@@ -16,7 +16,7 @@ from stoker.events import Epoch
 from stoker.gateway.auth.keys import ApiKey, KeyRing, new_key
 from stoker.gateway.auth.sessions import COOKIE, LASTS_S, LoginLink, cookie_in, cookie_of, key_of
 from stoker.gateway.console.audit import visible_report
-from stoker.gateway.console.charts import chart
+from stoker.gateway.console.charts import chart, signed_bar
 from stoker.gateway.console.curves import curves
 from stoker.gateway.console.trying import may_explain
 from stoker.gateway.console.words import data_words
@@ -166,3 +166,11 @@ def test_a_check_of_the_audit_names_the_tenants_alone_that_a_key_is_for() -> Non
     assert (list(of_a.heads), [entry.tenant for entry in of_a.lost], of_a.is_sound) == (["a"], ["a"], False)
     assert visible_report(key(tenants=("c",)), report).is_sound
     assert visible_report(key(), report) == report
+
+
+def test_what_adds_stands_right_of_the_middle_and_what_takes_away_left_of_it() -> None:
+    adds, takes = signed_bar("calls", 0.5), signed_bar("monthly", -0.5)
+    assert '<rect x="50.0" y="1" width="25.0"' in adds
+    assert 'aria-label="calls: adds 50% of the most"' in adds
+    assert '<rect x="25.0" y="1" width="25.0"' in takes
+    assert 'aria-label="monthly: takes 50% of the most"' in takes

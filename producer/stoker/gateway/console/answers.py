@@ -3,7 +3,7 @@
 from ...kinds.explanation import Explanation
 from ...models.prediction import Prediction
 from ...terminal.html import Html, tag
-from .charts import bar
+from .charts import bar, signed_bar
 from .page import listed, section
 from .words import model_link
 
@@ -42,10 +42,10 @@ def explained(explanation: Explanation) -> Html:
     for name, found in explanation.outputs.items():
         largest = max(map(abs, found.columns.values()), default=0.0) or 1.0
         rows = [
-            (column, bar(column, abs(share) / largest), f"{share:+.4g}")
+            (column, signed_bar(column, share / largest), f"{share:+.4g}")
             for column, share in list(found.columns.items())[:_MOST_SHOWN]
         ]
-        about = f"{found.target or name}: {found.value:.4g}, of which {found.base:.4g} without this row"
+        about = f"{found.target or name}: {found.value:.4g}, and {found.base:.4g} for the baseline; between them stand:"
         parts.append(tag("p", about))
         parts.append(
             listed(f"Attributions of {name}", ("Column", "Bar", "Adds"), rows, none="No column is told apart.")

@@ -115,3 +115,15 @@ def _number(value: float, x: float, y: float, anchor: str) -> Html:
 def bar(what: str, share: float) -> Html:
     """A share from 0 to 1 as a bar."""
     return tag("meter", "", min="0", max="1", value=f"{share:.4f}", aria_label=f"{what}: {share:.1%}")
+
+
+def signed_bar(what: str, share: float) -> Html:
+    """A share from -1 to 1 as a bar from the middle: to the right what adds, to the left what takes away."""
+    width = abs(share) * 50
+    parts = [
+        tag("rect", x=f"{50 - width if share < 0 else 50:.1f}", y="1", width=f"{width:.1f}", height="6"),
+        tag("line", x1="50", x2="50", y1="0", y2="8"),
+    ]
+    kind = "takes" if share < 0 else "adds"
+    words = f"{what}: {kind} {abs(share):.0%} of the most"
+    return tag("svg", *parts, viewBox="0 0 100 8", role="img", class_=f"signed {kind}", aria_label=words)
