@@ -2,6 +2,10 @@
 
 import gzip
 import hashlib
+import html
+import json
+import re
+import shlex
 import time
 import tomllib
 from datetime import UTC, datetime
@@ -9,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 import stoker.gateway.console
 from stoker import AuditEntry, AuditReport
@@ -17,7 +22,9 @@ from stoker.gateway.auth.keys import ApiKey, KeyRing, new_key
 from stoker.gateway.auth.sessions import COOKIE, LASTS_S, LoginLink, cookie_in, cookie_of, key_of
 from stoker.gateway.console.audit import visible_report
 from stoker.gateway.console.charts import chart, signed_bar
+from stoker.gateway.console.curl import as_curl
 from stoker.gateway.console.curves import curves
+from stoker.gateway.console.reports import elements
 from stoker.gateway.console.trying import may_explain
 from stoker.gateway.console.words import data_words
 from stoker.security.audit.chain import Head
@@ -174,3 +181,33 @@ def test_what_adds_stands_right_of_the_middle_and_what_takes_away_left_of_it() -
     assert 'aria-label="calls: adds 50% of the most"' in adds
     assert '<rect x="25.0" y="1" width="25.0"' in takes
     assert 'aria-label="monthly: takes 50% of the most"' in takes
+
+
+@pytest.mark.parametrize(
+    "text", ["it's", "a\u2028b", "\x7f\x85", "\ud800", "\u202e", "🙂", "$KEY `id` \\ !!", "\r\n\t", "@/etc/passwd", "m²"]
+)
+def test_a_command_for_curl_sends_what_was_filled_in(text: str) -> None:
+    rows = [{"name": text, text: None}]
+    request = Request({"type": "http", "headers": [(b"origin", b"http://127.0.0.1:8765")]})
+    shown = as_curl(request, "digits@3", rows)
+    shown.encode()
+    found = re.search(r"<pre[^>]*>(.*?)</pre>", shown, re.DOTALL)
+    assert found
+    words = shlex.split(html.unescape(found[1]))
+    assert words[:5] == ["curl", "-sS", "-X", "POST", "http://127.0.0.1:8765/v1/models/digits@3/predict"]
+    assert json.loads(words[-1]) == {"rows": rows}
+
+
+@pytest.mark.parametrize("value", [b"a picture", float("nan"), float("inf")])
+def test_of_what_json_has_no_form_for_there_is_no_command(value: object) -> None:
+    assert as_curl(Request({"type": "http", "headers": []}), "digits", [{"value": value}]) == ""
+
+
+def test_the_plots_of_a_report_are_found_in_no_more_time_than_it_is_long() -> None:
+    page = '<style>a</style><svg role="img"><line/></svg> <svgs> <svg><style>b</style></svg>'
+    assert list(elements(page, "svg")) == ['<svg role="img"><line/></svg>', "<svg><style>b</style></svg>"]
+    assert list(elements(page, "style")) == ["<style>a</style>", "<style>b</style>"]
+    began = time.process_time()
+    # Of a regular expression from begin to end each of these would look at all that follow: for hours.
+    assert list(elements("<svg " * 1_000_000, "svg")) == []
+    assert time.process_time() - began < 5

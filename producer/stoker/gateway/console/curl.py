@@ -17,9 +17,9 @@ _LONGEST = 10_000
 def as_curl(request: Request, ref: str, rows: Sequence[Any]) -> Html:
     """The request by which a program has a model predict these rows; nothing for rows that JSON has no form for."""
     try:
-        body = json.dumps({"rows": rows}, ensure_ascii=False)
-    except TypeError:
-        # A picture is sent as bytes.
+        body = _printed(json.dumps({"rows": rows}, ensure_ascii=False, allow_nan=False))
+    except (TypeError, ValueError):
+        # A picture is sent as bytes; what is not finite is no number of JSON.
         return Html("")
     if len(body) > _LONGEST:
         return Html("")
@@ -34,3 +34,8 @@ def as_curl(request: Request, ref: str, rows: Sequence[Any]) -> Html:
     command = tag("pre", block("\n".join(lines)), tabindex="0")
     how = tag("p", "$KEY is an API key: ", tag("code", "KEY=$(stoker gateway new-key NAME -q)"), ".", class_="hint")
     return section("The same by a program", tag("details", tag("summary", "With curl"), command, how, id="with-curl"))
+
+
+def _printed(body: str) -> str:
+    """JSON in which each character that a page would not show as it is, such as a line's end, is an escape."""
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in body)

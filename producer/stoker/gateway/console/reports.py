@@ -1,8 +1,9 @@
 """Reports of jobs: opened in the browser as pages that can do nothing there, and their plots as pictures."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import unescape
+from itertools import islice
 from typing import Any
 
 from starlette.requests import Request
@@ -24,8 +25,8 @@ MOST_BYTES = 32 << 20
 _NAME = "html"
 # As if from a site of its own, without scripts, forms and requests.
 _POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
-_PLOT = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
-_STYLE = re.compile(r"<style\b.*?</style>", re.DOTALL)
+# A page shows so many; the report itself has all.
+_MOST_PLOTS = 100
 _ABOUT = re.compile(r'^<svg[^>]*\baria-label="([^"]*)"')
 
 
@@ -50,7 +51,7 @@ async def plot(request: Request, client: Client, key: Caller, job_id: str, numbe
         raise Problem(404, "NotFound", f"job {job_id} has no report")
     with state_of(request).gate.stream(key), readable():
         content = (await file.read()).decode(errors="replace")
-    drawn = _PLOT.findall(content)
+    drawn = list(islice(elements(content, "svg"), _MOST_PLOTS))
     if not 0 <= number < len(drawn):
         raise Problem(404, "NotFound", f"the report of job {job_id} has {len(drawn)} plots")
     headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "private, max-age=3600"}
@@ -71,7 +72,7 @@ async def plots(request: Request, job: AsyncJob[Any]) -> Html:
         return tag("p", f"Its report cannot be read: {error.message}", class_="alert")
     except Problem as problem:
         return tag("p", f"Its report cannot be read: {problem.detail}", class_="alert")
-    abouts = [_about(drawn) for drawn in _PLOT.findall(content)]
+    abouts = [_about(drawn) for drawn in islice(elements(content, "svg"), _MOST_PLOTS)]
     whole = tag("p", link(f"{ROOT}/jobs/{job.id}/files/{_NAME}", "The whole report"))
     return tag("div", _figures(job.id, file.artifact.digest, abouts), whole)
 
@@ -80,6 +81,18 @@ def _page(file: AsyncJobFile | None) -> AsyncJobFile | None:
     """A file, if it is a report that is not too long."""
     is_page = file and file.artifact.name.endswith(".html") and file.artifact.size <= MOST_BYTES
     return file if is_page else None
+
+
+def elements(page: str, name: str) -> Iterator[str]:
+    """The elements of a name, from each begin to the next end.
+
+    It takes time by the page's length alone, whatever is in it: others wait meanwhile.
+    """
+    begin, end = re.compile(rf"<{name}\b"), f"</{name}>"
+    at = 0
+    while (found := begin.search(page, at)) and (last := page.find(end, found.end())) >= 0:
+        at = last + len(end)
+        yield page[found.start() : at]
 
 
 def _about(drawn: str) -> str:
@@ -104,5 +117,5 @@ def _picture(drawn: str, page: str) -> str:
     """A plot with the colours of its page, which are variables in it."""
     head, end, rest = drawn.partition(">")
     space = "" if "xmlns=" in head else ' xmlns="http://www.w3.org/2000/svg"'
-    styles = "".join(_STYLE.findall(page))
+    styles = "".join(elements(page, "style"))
     return f"{head}{space}{end}{styles}{rest}"
