@@ -48,7 +48,7 @@ def write_pair(
     public = base64.b64encode(public_bytes(made)).decode()
     key = TrustedKey(name=name, public=public, role=role, expires=expires, **dict(scopes))
     pem = made.private_bytes(formats.Encoding.PEM, formats.PrivateFormat.PKCS8, formats.NoEncryption())
-    private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(private.parent)
     file.parent.mkdir(parents=True, exist_ok=True)
     with alone_in(file.parent):
         if file.exists() and name in tables_of(file):
@@ -61,6 +61,12 @@ def write_pair(
             out.write(pem)
         add_table(file, [f"[{key.name}]", f'public = "{key.public}"', f'role = "{key.role}"', *lines_of(key)])
     return key
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder if there is none, and those above it: for this user alone, as a home's are, which may be new."""
+    for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
 
 
 @contextmanager

@@ -83,6 +83,13 @@ class Gate:
         scope[KEY] = key
         return key
 
+    def holds(self, scope: Scope, key: ApiKey) -> bool:
+        """Whether a request would be let in now as it was: by the same key, which is what it was."""
+        try:
+            return self.identify(scope) == key
+        except Problem:
+            return False
+
     @contextmanager
     def wait(self, key: ApiKey, seconds: float | None) -> Iterator[float]:
         """Count a request that waits, for the length of a with block, as a stream; gives for how long it may, in s.

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ...errors import InvalidArgument
-from ...security.key_files import add_table, alone_in, lines_of, mark_revoked
+from ...security.key_files import add_table, alone_in, lines_of, make_private, mark_revoked
 from ...security.keys import NAME, files_of, tables_of
 from .keys import SETTING, ApiKey, KeyRole, key_of, new_key, read_keys
 
@@ -40,7 +40,7 @@ def write_key(
     text, key_id, digest = new_key()
     terms = {"name": name, "role": role, "expires": expires, "approves": approves, **limits, **scopes}
     key = ApiKey.model_validate({"key_id": key_id, "digest": digest, **terms})
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(file.parent)
     own = [f"[{name}]", f'key_id = "{key_id}"', f'digest = "{digest}"', f'role = "{role}"']
     own += [f"{limit} = {most}" for limit, most in limits.items() if most is not None]
     own += [f"approves = {json.dumps(approves)}"] if approves else []

@@ -137,6 +137,7 @@ class KeyRing:
         self._changes = changes_of(path) if path else ()
         self._keys = {**own, **(read_keys(path) if path and self._changes else {})}
         self._looked = time.monotonic()
+        self._told = ""
 
     @classmethod
     def read(cls, path: Path) -> "KeyRing":
@@ -175,8 +176,12 @@ class KeyRing:
             if changes != self._changes:
                 read = read_keys(self._path) if changes else {}
                 self._keys, self._changes = {**self._own, **read}, changes
+            self._told = ""
         except InvalidSettings as error:
-            _log.error("the API keys are those of before: %s", error)
+            # Requests have it looked at again and again.
+            if str(error) != self._told:
+                _log.error("the API keys are those of before: %s", error)
+            self._told = str(error)
 
 
 def is_valid(key: ApiKey) -> bool:

@@ -133,7 +133,8 @@ async def follow(
         # A browser that has had the last one asks again, until it is told that there is nothing.
         return Response(status_code=204)
     events = job.events(place)
-    return EventStream(frames(job, events, place), state.gate.stream(key), state.ending)
+    told = frames(job, events, place)
+    return EventStream(told, state.gate.stream(key), state.ending, lambda: state.gate.holds(request.scope, key))
 
 
 async def _ends_at(job: AsyncJob[Any], place: str) -> bool:

@@ -29,4 +29,5 @@ async def follow(request: Request, key: Caller, after: After = None, last_event_
     begin: whoever shows lists reads them anew then. Other types may come.
     """
     state = state_of(request)
-    return EventStream(state.feed.follow(key, last_event_id or after), state.gate.stream(key), state.ending)
+    events = state.feed.follow(key, last_event_id or after)
+    return EventStream(events, state.gate.stream(key), state.ending, lambda: state.gate.holds(request.scope, key))

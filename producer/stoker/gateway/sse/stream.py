@@ -1,7 +1,7 @@
 """A stream of server-sent events, which ends with its source, its caller or its gateway."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, aclosing, suppress
 from typing import NamedTuple
 
@@ -42,14 +42,20 @@ class EventStream(StreamingResponse):
         events: what is sent.
         counted: is entered while it streams; it may refuse to be.
         ending: is set when the gateway is about to end.
+        holds: whether its caller would be let in now as they were; where not, the stream ends, and the next one is
+            refused, or told what the key may by then.
     """
 
     media_type = MEDIA_TYPE
 
     def __init__(
-        self, events: AsyncIterator[Frame], counted: AbstractContextManager[None], ending: asyncio.Event
+        self,
+        events: AsyncIterator[Frame],
+        counted: AbstractContextManager[None],
+        ending: asyncio.Event,
+        holds: Callable[[], bool],
     ) -> None:
-        super().__init__(_frames(events, ending), headers=_HEADERS)
+        super().__init__(_frames(events, ending, holds), headers=_HEADERS)
         self._counted = counted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,7 +113,9 @@ class _Ahead:
             await self._room.wait()
 
 
-async def _frames(events: AsyncIterator[Frame], ending: asyncio.Event) -> AsyncIterator[bytes]:
+async def _frames(
+    events: AsyncIterator[Frame], ending: asyncio.Event, holds: Callable[[], bool]
+) -> AsyncIterator[bytes]:
     yield b"retry: %d\n\n" % _RETRY_MS
     ahead = _Ahead()
     filling = asyncio.ensure_future(ahead.fill(events))
@@ -116,15 +124,15 @@ async def _frames(events: AsyncIterator[Frame], ending: asyncio.Event) -> AsyncI
     try:
         is_over = False
         while not is_over:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(_PING_S):
                     await ahead.news.wait()
-            except TimeoutError:
-                yield b": ping\n\n"
-                continue
+            if not holds():
+                return
             is_over = ahead.is_over
-            if frames := ahead.take():
-                yield frames
+            frames = ahead.take()
+            if frames or not is_over:
+                yield frames or b": ping\n\n"
         if filling.done():
             filling.result()
     finally:
