@@ -47,7 +47,7 @@ def _predictions(figures: Case) -> Iterator[Row]:
         yield _most(told, [case for case in chosen if not _is_door(case)])
         if any(map(_is_door, chosen)):
             yield _most(f"{told}, by HTTP", [case for case in chosen if case["system"] not in _NO_HTTP])
-    yield _most("many rows in one call, rows/s", [case for case in figures["cases"] if "way" in case])
+    yield _most("MLP, many rows, rows/s", [case for case in figures["cases"] if "way" in case])
 
 
 def _requests(figures: Case) -> Iterator[Row]:
