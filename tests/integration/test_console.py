@@ -13,15 +13,18 @@ from stoker.gateway.console import trying
 from stoker.gateway.console.page import ROOT
 from stoker.kinds.describe import DescribeResult
 from stoker.ledger import attempts
+from stoker.ledger.keys import key
+from stoker.ledger.sampling import Sampling
 from stoker.models.signature import TensorSpec
 from stoker.models.store import Store
+from stoker.redis.calls import Call
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
 from ..conftest import Eventually
 from .gateways import Answer, Gateway, keys_of_all_roles, running_gateway
 from .test_ledger import result_of, version
-from .test_model_keeping import run, submit
+from .test_model_keeping import register, run, submit
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _PAGE = {"Accept": "text/html"}
@@ -199,6 +202,14 @@ def test_ten_thousand_jobs_are_a_page_and_a_link_to_the_next(gateway: Gateway, c
     assert "Newest" in following
     asked = gateway.call("GET", f"{ROOT}/jobs/act?what=cancel&state=queued").body.decode()
     assert "Cancel: 10,000 jobs" in asked
+
+
+def test_a_monitor_that_is_known_no_more_takes_no_page_away(gateway: Gateway, connection: Connection) -> None:
+    register(connection, 1)
+    wanted = Sampling(job="gone", share=1, window=100, horizon_s=60)
+    connection.run(Call(("HSET", key("sampling"), "digits", wanted.model_dump_json()), int))
+    for path in ("drift", "drift/digits", "alarms", "models/digits"):
+        assert gateway.call("GET", f"{ROOT}/{path}").status == 200, path
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,10 @@ from starlette.requests import Request
 
 import stoker.gateway.console
 from stoker import AuditEntry, AuditReport
-from stoker.events import Epoch
+from stoker.events import Epoch, JobState
 from stoker.gateway.auth.keys import ApiKey, KeyRing, new_key
 from stoker.gateway.auth.sessions import COOKIE, LASTS_S, LoginLink, cookie_in, cookie_of, key_of
+from stoker.gateway.console import tune
 from stoker.gateway.console.audit import visible_report
 from stoker.gateway.console.charts import chart, signed_bar
 from stoker.gateway.console.curl import as_curl
@@ -27,6 +28,7 @@ from stoker.gateway.console.curves import curves
 from stoker.gateway.console.reports import elements
 from stoker.gateway.console.trying import may_explain
 from stoker.gateway.console.words import data_words
+from stoker.kinds.tuning.goal import Goal
 from stoker.security.audit.chain import Head
 
 _STATIC = Path(stoker.gateway.console.__file__).parent / "static"
@@ -184,7 +186,8 @@ def test_what_adds_stands_right_of_the_middle_and_what_takes_away_left_of_it() -
 
 
 @pytest.mark.parametrize(
-    "text", ["it's", "a\u2028b", "\x7f\x85", "\ud800", "\u202e", "🙂", "$KEY `id` \\ !!", "\r\n\t", "@/etc/passwd", "m²"]
+    "text",
+    ["it's", "a\u2028b", "\x7f\x85", "\ud800", "\u202e", "🙂", "$KEY `id` \\ !!", "\r\n\t", "@/etc/passwd", "m²"],
 )
 def test_a_command_for_curl_sends_what_was_filled_in(text: str) -> None:
     rows = [{"name": text, text: None}]
@@ -211,3 +214,13 @@ def test_the_plots_of_a_report_are_found_in_no_more_time_than_it_is_long() -> No
     # Of a regular expression from begin to end each of these would look at all that follow: for hours.
     assert list(elements("<svg " * 1_000_000, "svg")) == []
     assert time.process_time() - began < 5
+
+
+def test_of_the_newest_trials_of_a_long_search_the_page_says_that_these_are_a_part() -> None:
+    trials = [tune._Trial(number, "x", JobState.SUCCEEDED, number / 10, 1, "1 s", {}) for number in range(60, 63)]
+    search = tune._Search(Goal.parse("max val_accuracy"), trials, is_part=True)
+    assert "the best of these" in tune._chart(search)
+    assert "These are 3 of them" in tune._table(search)
+    whole = tune._Search(search.goal, trials, is_part=False)
+    assert "the best so far" in tune._chart(whole)
+    assert "of them" not in tune._table(whole)

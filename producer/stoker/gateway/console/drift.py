@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from ... import Alarm
 from ...client.aio import AsyncClient
+from ...errors import JobNotFound
 from ...events import Event, WindowTested
 from ...kinds import Monitor
 from ...status import JobStatus
@@ -33,8 +34,8 @@ async def drift(request: Request, client: Client, key: Caller) -> Response:
     alarms = {alarm.model.partition("@")[0]: alarm for alarm in await _alarms(client)}
     rows = []
     for name, job_id in sorted((await client.monitors()).items()):
-        status = await (await client.job(job_id)).status()
-        if not sees(key, status) or not sees_model(key, name):
+        status = await _status(client, job_id)
+        if status is None or not sees(key, status) or not sees_model(key, name):
             continue
         alarm = alarms.get(name)
         rows.append(
@@ -83,10 +84,18 @@ async def _alarms(client: AsyncClient) -> list[Alarm]:
 async def _monitor(client: AsyncClient, key: ApiKey, name: str) -> JobStatus | None:
     """The job that watches a model, or has done last; None if none has, of those that a key sees."""
     if job_id := (await client.monitors()).get(name):
-        status = await (await client.job(job_id)).status()
-        return status if sees(key, status) else None
+        status = await _status(client, job_id)
+        return status if status and sees(key, status) else None
     last = (await found_jobs(client, key, Wanted(kind="monitor", model=name), 1, None)).jobs
     return last[0] if last else None
+
+
+async def _status(client: AsyncClient, job_id: str) -> JobStatus | None:
+    """How a job is; None if it is known no more, whatever still names it."""
+    try:
+        return await (await client.job(job_id)).status()
+    except JobNotFound:
+        return None
 
 
 def _how_to_watch(name: str) -> Html:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ...client.aio import AsyncClient
-from ...errors import StokerError
+from ...errors import JobNotFound, StokerError
 from ...events import Epoch, JobState
 from ...kinds import Result, Run, RunResult, Train, TrainResult, Tune, TunedTrial, TuneResult
 from ...kinds.tuning.goal import Goal
@@ -54,10 +54,11 @@ class _Trial:
 
 @dataclass(frozen=True)
 class _Search:
-    """A search, as far as it is."""
+    """A search, as far as it is; `is_part` says that it has older trials than these."""
 
     goal: Goal
     trials: Sequence[_Trial]
+    is_part: bool
     result: TuneResult | None = None
     names: Sequence[str] = field(default=())
 
@@ -107,8 +108,9 @@ async def search(request: Request, client: Client, key: Caller, job_id: str) -> 
         raise Problem(404, "NotFound", f"job {job_id} searches for nothing: it is a {status.kind} job")
     result = await _result_of(client, status)
     tuned = result if isinstance(result, TuneResult) else None
-    trials = _of_result(tuned) if tuned else await _so_far(client, spec, job_id)
-    found = _Search(Goal.parse(spec.goal), trials, tuned, list(spec.space))
+    trials, is_part = (_of_result(tuned), False) if tuned else await _so_far(client, spec, job_id)
+    found = _Search(Goal.parse(spec.goal), trials, is_part, tuned, list(spec.space))
+    best = "Best settings" if tuned else "Best of the newest trials" if is_part else "Best so far"
     drawn = await plots(request, handle) if tuned else _chart(found)
     return page(
         request,
@@ -116,7 +118,7 @@ async def search(request: Request, client: Client, key: Caller, job_id: str) -> 
         tag(
             "div",
             _summary(status, spec, found),
-            section("Best so far" if tuned is None else "Best settings", _best(found)),
+            section(best, _best(found)),
             class_="beside",
         ),
         section("Plots", drawn),
@@ -126,7 +128,11 @@ async def search(request: Request, client: Client, key: Caller, job_id: str) -> 
 
 
 async def _goal(client: AsyncClient, status: JobStatus) -> str:
-    spec = await (await client.job(status.id)).spec()
+    try:
+        spec = await (await client.job(status.id)).spec()
+    except StokerError:
+        # Its page says why; the others are to be seen.
+        return ""
     return spec.goal if isinstance(spec, Tune) else ""
 
 
@@ -153,16 +159,19 @@ def _ended(trial: TunedTrial) -> _Trial:
     )
 
 
-async def _so_far(client: AsyncClient, spec: Tune, job_id: str) -> list[_Trial]:
-    """The newest trials of a search that goes on, or has ended without a result."""
+async def _so_far(client: AsyncClient, spec: Tune, job_id: str) -> tuple[list[_Trial], bool]:
+    """The newest trials of a search that goes on, or has ended without a result; whether there may be older ones."""
     children = await client.jobs(parent=job_id, limit=_LIVE)
     found = await asyncio.gather(*(_trial(client, spec, child) for child in children))
-    return sorted((trial for trial in found if trial), key=lambda trial: trial.number)
+    return sorted((trial for trial in found if trial), key=lambda trial: trial.number), len(children) == _LIVE
 
 
 async def _trial(client: AsyncClient, search: Tune, status: JobStatus) -> _Trial | None:
-    """A job as a trial; None for the last training, and for a comparison."""
-    spec = await (await client.job(status.id)).spec()
+    """A job as a trial; None for the last training, for a comparison, and for one that has been forgotten just now."""
+    try:
+        spec = await (await client.job(status.id)).spec()
+    except JobNotFound:
+        return None
     trial = spec.trial if isinstance(spec, Train | Run) else None
     if trial is None or trial.note:
         return None
@@ -227,11 +236,8 @@ def _chart(found: _Search) -> Html:
     better = max if found.goal.mode == "max" else min
     best = list(itertools.accumulate((value for _, value in ended), better))
     so_far = [(number, value) for (number, _), value in zip(ended, best, strict=True)]
-    return tag(
-        "div",
-        chart(found.goal.metric, {"of each trial": ended, "the best so far": so_far}, over="trial"),
-        class_="charts",
-    )
+    line = "the best of these" if found.is_part else "the best so far"
+    return tag("div", chart(found.goal.metric, {"of each trial": ended, line: so_far}, over="trial"), class_="charts")
 
 
 def _trial_link(trial: _Trial) -> Html:
@@ -254,5 +260,5 @@ def _table(found: _Search) -> Html:
         for trial in found.ranking[:_LISTED]
     ]
     table = listed("Trials, the best first", head, rows, none="It has asked for none yet.")
-    is_part = (found.result is None and len(found.trials) >= _LIVE) or len(found.trials) > len(rows)
+    is_part = found.is_part or len(found.trials) > len(rows)
     return tag("div", table, tag("p", f"These are {len(rows)} of them.", class_="hint") if is_part else "")
