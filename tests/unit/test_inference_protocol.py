@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import itertools
 import json
+import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from stoker.errors import InvalidJob
 from stoker.gateway.bodies import Body, Room
-from stoker.gateway.encodings import deflated, wanted_encoding
+from stoker.gateway.encodings import MOST_AT_ONCE_BYTES, deflated, inflated, wanted_encoding
 from stoker.gateway.oip import datatypes
 from stoker.gateway.oip.inference import InferenceRequest, decode_request, decoded, encode_answer
 from stoker.gateway.problems import Problem
@@ -277,6 +278,24 @@ def test_bodies_that_are_too_long_or_none_are_refused() -> None:
     refused(400, gzip.compress(b"a" * 100)[:-3], encoding="gzip")
     refused(400, gzip.compress(b"a") + b"more", encoding="gzip")
     refused(415, b"a", encoding="br")
+
+
+def test_others_go_on_while_a_short_body_is_inflated_that_is_long() -> None:
+    body = gzip.compress(bytes(48 << 20))
+    assert len(body) < MOST_AT_ONCE_BYTES
+
+    async def used() -> tuple[int, float]:
+        began = time.thread_time()
+        whole = await inflated(body, "gzip", 64 << 20)
+        return len(whole), time.thread_time() - began
+
+    size, seconds = asyncio.run(used())
+    assert size == 48 << 20
+    # Another thread has done that: here it takes longer than this.
+    assert seconds < 0.1
+    with pytest.raises(Problem) as raised:
+        asyncio.run(inflated(body, "gzip", 32 << 20))
+    assert raised.value.status_code == 413
 
 
 def test_a_body_of_a_million_chunks_takes_what_it_holds() -> None:

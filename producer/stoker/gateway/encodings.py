@@ -34,9 +34,14 @@ async def inflated(body: Data, encoding: str, most_bytes: int) -> Data:
             f"the Content-Encoding is {encoding[:40]!r}; expected gzip, deflate or none",
             headers={"Accept-Encoding": ", ".join(ENCODINGS)},
         )
-    if len(body) <= MOST_AT_ONCE_BYTES:
-        return _inflated(body, most_bytes)
-    return await asyncio.to_thread(_inflated, body, most_bytes)
+    at_once = min(most_bytes, MOST_AT_ONCE_BYTES)
+    # A short body may be a thousand times as long when it is inflated.
+    whole = _inflated(body, at_once) if len(body) <= at_once else None
+    if whole is None:
+        whole = await asyncio.to_thread(_inflated, body, most_bytes)
+    if whole is None:
+        raise too_large(most_bytes)
+    return whole
 
 
 async def deflated(body: bytes, accepted: str) -> tuple[bytes, str | None]:
@@ -68,14 +73,15 @@ def _weight(parameter: str) -> float:
         return 0.0
 
 
-def _inflated(body: Data, most_bytes: int) -> bytes:
+def _inflated(body: Data, most_bytes: int) -> bytes | None:
+    """A body, inflated; None for more than there may be."""
     inflater = zlib.decompressobj(_EITHER)
     try:
         whole = inflater.decompress(body, most_bytes + 1)
     except zlib.error as error:
         raise Problem(400, "InvalidBody", f"the body is not what its Content-Encoding says: {error}") from None
     if len(whole) > most_bytes:
-        raise too_large(most_bytes)
+        return None
     if not inflater.eof or inflater.unused_data:
         what = "ends too early" if not inflater.eof else "goes on behind its end"
         raise Problem(400, "InvalidBody", f"the compressed body {what}")
