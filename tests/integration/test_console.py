@@ -204,6 +204,28 @@ def test_ten_thousand_jobs_are_a_page_and_a_link_to_the_next(gateway: Gateway, c
     assert "Cancel: 10,000 jobs" in asked
 
 
+def test_a_search_of_a_thousand_trials_is_a_page_that_stays(gateway: Gateway, connection: Connection) -> None:
+    train = stoker.Train(model="digits", data="sample://digits", device="cpu")
+    search = stoker.Tune(job=train, space={"epochs": stoker.Int(1, 2000)}, goal="max accuracy", trials=1000)
+    attempt = run(connection, submit(connection, search))
+    path = f"{ROOT}/tune/{attempt.job_id}"
+    assert 'data-follows="jobs"' in gateway.call("GET", path).body.decode()
+    of_trial = {"state": "SUCCEEDED", "epochs": 1, "run_s": 1.0, "job": "x"}
+    trials = [
+        {"number": number, "value": number / 1000, "settings": {"epochs": number + 1}, **of_trial}
+        for number in range(1000)
+    ]
+    told = {"goal": search.goal, "value": 0.999, "settings": {"epochs": 1000}, "best": 999, "why": "all have ended"}
+    result = stoker.TuneResult.model_validate({**told, "trials": trials, "run_s": 1000, "seed": 1})
+    connection.run(attempts.succeed(attempt, result, []))
+    shown = gateway.call("GET", path)
+    text = shown.body.decode()
+    assert (shown.status, 'data-follows=""' in text, "Best settings" in text) == (200, True, True)
+    assert "accuracy 0.999" in text
+    assert "These are 200 of them" in text
+    assert len(text) < 200_000
+
+
 def test_a_monitor_that_is_known_no_more_takes_no_page_away(gateway: Gateway, connection: Connection) -> None:
     register(connection, 1)
     wanted = Sampling(job="gone", share=1, window=100, horizon_s=60)

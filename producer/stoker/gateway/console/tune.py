@@ -123,7 +123,8 @@ async def search(request: Request, client: Client, key: Caller, job_id: str) -> 
         ),
         section("Plots", drawn),
         section("Trials", _table(found)),
-        follows="jobs",
+        # One that has ended stays as it is: its report need not be read at every news.
+        follows="" if status.state.final else "jobs",
     )
 
 
