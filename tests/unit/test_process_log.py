@@ -114,3 +114,20 @@ def test_a_file_rotates_whoever_writes_to_it_and_no_line_is_lost_or_torn(tmp_pat
     for _ in range(8):
         subprocess.run([sys.executable, "-c", code, path, "more"], check=True)
     assert len(list(path.parent.glob("worker.log*"))) == 6
+
+
+def test_a_log_whose_folder_goes_ends_no_process_and_goes_on_when_it_is_back(
+    tmp_path: Path, root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "of" / "worker.log"
+    ProcessLog("worker", file=path).begin()
+    path.unlink()
+    path.parent.rmdir()
+    for number in range(3):
+        root.warning("lost %d", number)
+    assert capsys.readouterr().err.count("No such file or directory") == 3
+    path.parent.mkdir()
+    root.warning("kept")
+    assert path.read_text().endswith("WARNING] kept\n")
+    for handler in root.handlers:
+        handler.close()

@@ -175,15 +175,14 @@ class RotatingLines(WatchedFileHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler.emit`."""
-        # What is wrong with the disk is no reason to end the process.
+        # What is wrong with the disk is no reason to end the process; what cannot be opened raises here, too.
         try:
             self.reopenIfNeeded()
             if self.stream and os.fstat(self.stream.fileno()).st_size >= self._most_bytes:
                 self._rotate()
+            super().emit(record)
         except OSError:
             self.handleError(record)
-            return
-        super().emit(record)
 
     def _rotate(self) -> None:
         path = Path(self.baseFilename)
