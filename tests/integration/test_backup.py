@@ -232,10 +232,24 @@ def test_nothing_is_removed_from_the_store_while_a_backup_goes_on(
             lambda: {"delete checkpoints", "clear ended jobs"} <= {duty.name for duty in connection.run(duties())}
         )
         assert len(contents(store)) == 2
-        connection.run(backups.end())
+        connection.client.delete(key("backup"))
         eventually(lambda: not store._files.sizes(store._files.root))
     with Hold(connection, tmp_path) as hold:
         connection.client.delete(key("backup"))
         hold._said = 0.0
         with pytest.raises(stoker.Unavailable, match="stood still for more than 10 minutes"):
             hold.go_on()
+
+
+def test_a_backup_that_stood_still_is_none_that_has_begun_meanwhile_and_ends_none(
+    tmp_path: Path, connection: Connection
+) -> None:
+    with Hold(connection, tmp_path) as still:
+        connection.client.delete(key("backup"))
+        with Hold(connection, tmp_path / "\udcffother"):
+            still._said = 0.0
+            with pytest.raises(stoker.Unavailable, match="stood still for more than 10 minutes"):
+                still.go_on()
+            still.__exit__()
+            assert connection.run(backups.goes_on())
+        assert not connection.run(backups.goes_on())

@@ -9,6 +9,7 @@ from typing import Self
 from ..errors import Unavailable
 from ..ledger import backups
 from ..redis.connection import Connection
+from ..terminal.printable import encodable
 
 _SAID_AGAIN_S = 30.0
 
@@ -22,7 +23,7 @@ class Hold:
 
     def __init__(self, connection: Connection, folder: Path) -> None:
         self._connection = connection
-        self._name = f"{platform.node()}:{folder.absolute()}"
+        self._name = encodable(f"{platform.node()}:{folder.absolute()}")
         self._said = 0.0
 
     def __enter__(self) -> Self:
@@ -31,21 +32,19 @@ class Hold:
         Raises:
             Unavailable: another backup goes on.
         """
-        if not self._connection.run(backups.begin(self._name)):
-            other = self._connection.run(backups.name())
-            if other not in (self._name, None):
-                raise Unavailable(
-                    f"another backup goes on, into {other}: wait for its end; if it was killed, that is "
-                    f"{backups.HELD_S // 60} minutes later"
-                )
-            self._connection.run(backups.begin(self._name))
-        self.go_on()
+        holder = self._connection.run(backups.begin(self._name))
+        if holder != self._name:
+            raise Unavailable(
+                f"another backup goes on, into {holder}: wait for its end; if it was killed, that is "
+                f"{backups.HELD_S // 60} minutes later"
+            )
+        self._said = monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
         # It ends by itself, only later.
         with suppress(Unavailable):
-            self._connection.run(backups.end())
+            self._connection.run(backups.end(self._name))
 
     def go_on(self) -> None:
         """Say so again, if that was not done lately.
@@ -55,7 +54,7 @@ class Hold:
         """
         if monotonic() - self._said < _SAID_AGAIN_S:
             return
-        if not self._connection.run(backups.go_on()):
+        if not self._connection.run(backups.go_on(self._name)):
             raise Unavailable(
                 f"the backup stood still for more than {backups.HELD_S // 60} minutes, and files that it has yet to "
                 "copy may have been removed: take it again, into the same folder; that copies only what is missing"
