@@ -13,6 +13,7 @@ from stoker import JobState, events
 from stoker.backup.contents import Backup, read_sums, sha256_of, write_sums
 from stoker.backup.hold import Hold
 from stoker.backup.restoring import restore_backup
+from stoker.backup.snapshot import take_snapshot
 from stoker.backup.taking import take_backup
 from stoker.errors import InvalidArgument
 from stoker.kinds import Checkpoints
@@ -160,16 +161,27 @@ def test_nothing_is_restored_over_something_else_or_from_what_has_changed(
 ) -> None:
     folder, store = tmp_path / "backup", Store(str(tmp_path / "store"))
     artifact = store.put_bytes(b"a model", "model.keras")
+    (tmp_path / "full" / "of").mkdir(parents=True)
     with pytest.raises(InvalidArgument, match="has something else than a backup"):
-        take_backup(settings_of(store, redis_url), tmp_path, quietly)
+        take_backup(settings_of(store, redis_url), tmp_path / "full", quietly)
+    with pytest.raises(InvalidArgument, match="one is in the other"):
+        take_backup(settings_of(store, redis_url), tmp_path / "store" / "backup", quietly)
     with pytest.raises(InvalidArgument, match=r"has no backup\.json: it is no backup, or one that was not finished"):
-        restore_backup(settings_of(store), tmp_path, None, quietly)
+        restore_backup(settings_of(store), tmp_path / "full", None, quietly)
     backup = take_backup(settings_of(store, redis_url), folder, quietly)
     other = Store(str(tmp_path / "other"))
     other.put_bytes(b"of another", "model.keras")
     with pytest.raises(InvalidArgument, match=r"other is not empty, it has sha256/.*model.keras: name an empty"):
         restore_backup(settings_of(other), folder, None, quietly)
     empty = settings_of(Store(str(tmp_path / "empty")))
+    for _ in range(2):
+        with pytest.raises(stoker.Unavailable, match=r"has no file, and the backup in .* has some: see that it is"):
+            take_backup(empty.model_copy(update={"redis_url": redis_url}), folder, quietly)
+    # That of the backup, and what the last one has left that was not finished.
+    assert len(list(folder.glob("redis-*.rdb"))) == 2
+    with pytest.raises(InvalidArgument, match="away is no folder"):
+        restore_backup(empty, folder, tmp_path / "away", quietly)
+    assert not (tmp_path / "empty").exists()
     with pytest.raises(InvalidArgument, match="name a Redis of yours"):
         restore_backup(Settings(redis_url=redis_url), folder, None, quietly)
     copy = folder / "store" / Path(store._path(artifact)).relative_to(store.url)
@@ -203,6 +215,11 @@ def test_a_backup_that_names_a_file_outside_the_store_is_refused(tmp_path: Path,
     with pytest.raises(InvalidArgument, match=r"names '.*outside', which is no file of a store"):
         restore_backup(empty, folder, None, quietly)
     assert not (tmp_path / "empty").exists()
+
+
+def test_a_full_disk_is_no_outage_of_redis(connection: Connection) -> None:
+    with pytest.raises(stoker.Unavailable, match="the folder /dev has no space left"):
+        take_snapshot(connection, Path("/dev/full"), quietly)
 
 
 def test_a_user_who_is_no_operator_is_refused(tmp_path: Path) -> None:

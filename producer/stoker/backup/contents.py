@@ -9,6 +9,7 @@
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -17,10 +18,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import InvalidArgument
+from ..models.store.files import Files
+from ..urls import masked
 
 DESCRIPTION, STORE = "backup.json", "store"
 _SUM = re.compile(r"(\\?)([0-9a-f]{64})  (.+)")
-_BLOCK_BYTES = 1 << 20
 
 
 class Backup(BaseModel):
@@ -37,6 +39,7 @@ class Backup(BaseModel):
         files, size: how many files of the store there are, and their bytes.
         encrypted: whether some of them are encrypted: whoever restores needs the keys.
         left_out: files of the store that are not what was once stored there, or have names that no folder can have.
+        kept: files of the store that are not what was once stored there either, but an earlier backup has what was.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +55,7 @@ class Backup(BaseModel):
     sums_digest: str
     encrypted: bool = False
     left_out: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> "Backup":
@@ -77,15 +81,17 @@ class Backup(BaseModel):
 
 def write_sums(path: Path, sums: Mapping[str, str]) -> None:
     """Write the digests of files by their paths, as `sha256sum` does."""
-    with path.open("w", errors="surrogateescape") as file:
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         for name, digest in sorted(sums.items()):
             escaped = name.replace("\\", "\\\\").replace("\n", "\\n")
             file.write(f"{'' if escaped == name else chr(92)}{digest}  {escaped}\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_sums(path: Path) -> Iterator[tuple[str, str]]:
     """The paths and digests of such a file."""
-    with path.open(errors="surrogateescape") as file:
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         for line in file:
             if match := _SUM.fullmatch(line.rstrip("\n")):
                 escaped, digest, name = match.groups()
@@ -96,3 +102,18 @@ def sha256_of(path: Path) -> str:
     """A file's SHA-256, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_apart(store: str, folder: Path) -> None:
+    """See that neither of a store and a backup's folder is in the other.
+
+    Raises:
+        InvalidArgument: one is.
+    """
+    files = Files(store)
+    root, backup = Path(files.root).resolve(), folder.resolve()
+    if files.local and (root.is_relative_to(backup) or backup.is_relative_to(root)):
+        raise InvalidArgument(
+            f"of the backup's folder {folder} and the store {masked(store)} one is in the other: name another folder, "
+            "or another store in STOKER_STORE_URL"
+        )

@@ -10,6 +10,7 @@ from ..errors import Unavailable
 from ..models.store.copies import Stored, stored_files
 from ..models.store.files import Files
 from ..outages import Dependency, needing
+from .contents import sha256_of
 
 # What goes while it is copied, for it is encrypted anew, is looked for again.
 _LOOKS = 5
@@ -27,12 +28,14 @@ class StoreCopy:
         size: bytes of all of them.
         encrypted: whether one is encrypted.
         left_out: paths of those that are not what was stored, or that no folder can hold.
+        kept: paths of those that are not what was stored, either, of which the copy has what was.
     """
 
     def __init__(self, files: Files, folder: Path, progress: Callable[[int, int], None]) -> None:
         self._files, self._folder, self._progress = files, folder, progress
         self.sums: dict[str, str] = {}
         self.left_out: set[str] = set()
+        self.kept: set[str] = set()
         self.size = self._total = 0
         self.encrypted = False
 
@@ -77,6 +80,9 @@ class StoreCopy:
                 return False
             if expected in (None, digest):
                 self.sums[name] = digest
+            elif target.is_file() and sha256_of(target) == expected:
+                self.kept.add(name)
+                self.sums[name] = expected
             else:
                 self.left_out.add(name)
         self.encrypted |= bool(artifact and artifact.keys)
@@ -100,7 +106,9 @@ class StoreCopy:
                         file.write(block)
                     digest.update(block)
                     self._count(len(block))
-                os.fsync(file.fileno())
+                with needing(Dependency.DISK, f"the folder {self._folder}"):
+                    file.flush()
+                    os.fsync(file.fileno())
             if expected in (None, digest.hexdigest()):
                 partial.replace(target)
         finally:

@@ -15,7 +15,7 @@ from ..models.store.files import Files
 from ..outages import Dependency, needing
 from ..settings import Settings
 from ..urls import masked
-from .contents import STORE, Backup, read_sums, sha256_of
+from .contents import STORE, Backup, check_apart, read_sums, sha256_of
 from .snapshot import check_snapshot
 from .taking import Progress
 
@@ -39,6 +39,7 @@ def restore_backup(settings: Settings, backup: Path, server_folder: Path | None,
         AlreadyRunning: `stoker up` runs in this home.
         Unavailable: the store is away.
     """
+    check_apart(settings.store, backup)
     described = Backup.read(backup)
     sums = dict(read_sums(backup / described.sums))
     snapshot = backup / described.snapshot
@@ -47,6 +48,8 @@ def restore_backup(settings: Settings, backup: Path, server_folder: Path | None,
     check_snapshot(snapshot)
     with ExitStack() as stack:
         folder = server_folder or stack.enter_context(_local_folder(settings))
+        if not folder.is_dir():
+            raise InvalidArgument(f"{folder} is no folder: make it, or name that of a server's data")
         if begun := [name for name in _BEGUN if (folder / name).exists()]:
             raise InvalidArgument(
                 f"{folder} has {begun[0]} of another server: restore into a folder that is new, and never beneath a "

@@ -3,8 +3,10 @@
 So nothing is needed on the server's machine, and nothing is written there.
 """
 
+import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +14,7 @@ from redis import Connection as Socket
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from ..errors import InvalidArgument, Unavailable
+from ..outages import Dependency, needing
 from ..redis.connection import Connection
 from ..redis.retries import reason_of
 
@@ -33,25 +36,35 @@ def take_snapshot(connection: Connection, path: Path, progress: Progress) -> Non
 
     Raises:
         Unauthorized: this user may not ask for it.
-        Unavailable: the server gives none, or breaks off.
+        Unavailable: the server gives none, or breaks off, or the file's disk is full.
     """
+    with (
+        closing(_blocks(connection)) as blocks,
+        needing(Dependency.DISK, f"the folder {path.parent}"),
+        path.open("wb") as file,
+    ):
+        done = 0
+        for block in blocks:
+            file.write(block)
+            done += len(block)
+            progress(done)
+        file.flush()
+        os.fsync(file.fileno())
+    check_snapshot(path)
+
+
+def _blocks(connection: Connection) -> Generator[bytes]:
     pool = connection.client.connection_pool
     try:
         link = pool.get_connection()
         try:
-            with path.open("wb") as file:
-                done = 0
-                for block in _payload(_asked(link), connection.where):
-                    file.write(block)
-                    done += len(block)
-                    progress(done)
+            yield from _payload(_asked(link), connection.where)
         finally:
             # What else the server sends belongs to no call.
             link.disconnect()
             pool.release(link)
     except (RedisError, OSError) as error:
         raise reason_of(error, connection.where) from error
-    check_snapshot(path)
 
 
 def check_snapshot(path: Path) -> None:
@@ -86,7 +99,7 @@ def _asked(link: Socket) -> socket.socket:
     return plain
 
 
-def _payload(plain: socket.socket, where: str) -> Iterator[bytes]:
+def _payload(plain: socket.socket, where: str) -> Generator[bytes]:
     head, rest = b"", b""
     while not rest and b"\r\n" not in head:
         # Line feeds alone say that the server still works on it.
@@ -108,7 +121,7 @@ def _payload(plain: socket.socket, where: str) -> Iterator[bytes]:
         )
 
 
-def _of_length(plain: socket.socket, block: bytes, size: int) -> Iterator[bytes]:
+def _of_length(plain: socket.socket, block: bytes, size: int) -> Generator[bytes]:
     while True:
         yield block[:size]
         size -= len(block)
@@ -117,7 +130,7 @@ def _of_length(plain: socket.socket, block: bytes, size: int) -> Iterator[bytes]
         block = _received(plain)
 
 
-def _up_to_mark(plain: socket.socket, block: bytes, mark: bytes) -> Iterator[bytes]:
+def _up_to_mark(plain: socket.socket, block: bytes, mark: bytes) -> Generator[bytes]:
     """The bytes before a mark that the server has chosen at random, and ends with."""
     kept = block
     while not kept.endswith(mark):

@@ -1,12 +1,13 @@
 """Taking a backup while jobs run; one that was ended is begun again, and copies only what is missing."""
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from ..errors import InvalidArgument
+from ..errors import InvalidArgument, Unavailable
 from ..ledger import clock
 from ..local import redis_url_of
 from ..local.lock import lock
@@ -17,7 +18,7 @@ from ..redis.connection import Connection
 from ..settings import Settings
 from ..urls import masked
 from ..version import VERSION
-from .contents import DESCRIPTION, STORE, Backup, sha256_of, write_sums
+from .contents import DESCRIPTION, STORE, Backup, check_apart, sha256_of, write_sums
 from .copying import StoreCopy
 from .hold import Hold
 from .snapshot import take_snapshot
@@ -35,11 +36,13 @@ def take_backup(settings: Settings, folder: Path, progress: Progress) -> Backup:
     The earlier backup stays whole until the new one is.
 
     Raises:
-        InvalidArgument: the folder has something else, or cannot be written.
+        InvalidArgument: the folder has something else, cannot be written, or is in the store.
         Unauthorized: this user of Redis may not take its snapshot.
-        Unavailable: Redis or the store is away, or another backup goes on.
+        Unavailable: Redis or the store is away, another backup goes on, or the folder is full.
     """
+    check_apart(settings.store, folder)
     with _locked(folder), closing(_connection(settings)) as connection, Hold(connection, folder) as hold:
+        _remove_unnamed(folder)
         at = connection.run(clock.now())
         stamp = f"{at:%Y%m%dT%H%M%S%f}"
         snapshot = _private(folder / f"redis-{stamp}.rdb")
@@ -52,10 +55,11 @@ def take_backup(settings: Settings, folder: Path, progress: Progress) -> Backup:
         copy = StoreCopy(Files(settings.store), folder / STORE, lambda done, total: told("the store", done, total))
         with needing(Dependency.STORE, f"the artifact store {masked(settings.store)}"):
             copy.run()
-        sums = _private(folder / f"files-{stamp}.sha256")
-        write_sums(
-            sums, {snapshot.name: sha256_of(snapshot), **{f"{STORE}/{name}": each for name, each in copy.sums.items()}}
-        )
+        _check_loss(settings, copy, folder)
+        sums = folder / f"files-{stamp}.sha256"
+        with _writing(folder):
+            copied = {f"{STORE}/{name}": each for name, each in copy.sums.items()}
+            write_sums(_private(sums), {snapshot.name: sha256_of(snapshot), **copied})
         backup = Backup(
             at=at,
             stoker=VERSION,
@@ -68,12 +72,13 @@ def take_backup(settings: Settings, folder: Path, progress: Progress) -> Backup:
             size=copy.size,
             encrypted=copy.encrypted,
             left_out=tuple(sorted(copy.left_out)),
+            kept=tuple(sorted(copy.kept)),
         )
         hold.go_on()
-        partial = _private(folder / f"{DESCRIPTION}.part")
-        partial.write_text(backup.model_dump_json(indent=2))
-        partial.replace(folder / DESCRIPTION)
-        _remove_others(folder, backup, frozenset(copy.sums))
+        with _writing(folder):
+            _describe(backup, folder)
+        _remove_unnamed(folder)
+        _remove_others(folder / STORE, frozenset(copy.sums))
     return backup
 
 
@@ -112,18 +117,45 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def _check_loss(settings: Settings, copy: StoreCopy, folder: Path) -> None:
+    """Refuse a store without any file where an earlier backup has some, which would go."""
+    if not (copy.sums or copy.left_out) and any(path.is_file() for path in (folder / STORE).rglob("*")):
+        raise Unavailable(
+            f"the artifact store {masked(settings.store)} has no file, and the backup in {folder} has some: see that "
+            "it is mounted, and STOKER_STORE_URL; if it is empty indeed, name another folder"
+        )
+
+
+def _writing(folder: Path) -> AbstractContextManager[None]:
+    return needing(Dependency.DISK, f"the folder {folder}")
+
+
+def _describe(backup: Backup, folder: Path) -> None:
+    partial = _private(folder / f"{DESCRIPTION}.part")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(backup.model_dump_json(indent=2))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(folder / DESCRIPTION)
+
+
 def _private(path: Path) -> Path:
     """A file that this user alone may read, if it is new."""
     path.touch(mode=0o600)
     return path
 
 
-def _remove_others(folder: Path, backup: Backup, names: frozenset[str]) -> None:
-    """Remove what belongs to an earlier backup alone, or to one that was never finished."""
+def _remove_unnamed(folder: Path) -> None:
+    """Remove the files of an earlier backup alone, or of one that was never finished, but those of its store."""
+    description = folder / DESCRIPTION
+    described = description.read_text("utf-8", errors="replace") if description.exists() else ""
     for path in (*folder.glob("redis-*.rdb"), *folder.glob("files-*.sha256")):
-        if path.name not in (backup.snapshot, backup.sums):
+        if path.name not in described:
             path.unlink()
-    store = folder / STORE
+
+
+def _remove_others(store: Path, names: frozenset[str]) -> None:
+    """Remove those of its store, too."""
     for path in sorted(store.rglob("*"), reverse=True):
         if path.is_dir():
             if not any(path.iterdir()):

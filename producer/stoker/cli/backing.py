@@ -1,5 +1,6 @@
 """`stoker backup`, `restore`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,8 @@ def backup(
     """Copy all that Redis and the store hold into a folder, while jobs run.
 
     Into the folder of an earlier backup, or of one that was ended, it copies only what is missing. Keys and settings
-    are not in it. Exit status: 1 if files of the store were damaged, and are left out.
+    are not in it. Exit status: 1 if files of the store were damaged: they are left out, or stay as an earlier backup
+    has them.
     """
     with bar_of_bytes("Redis") as bar:
         taken = take_backup(Settings(), folder, bar.show_of)
@@ -33,11 +35,9 @@ def backup(
         print_json(taken)
     else:
         _say(taken, f"{folder} has")
-        for name in taken.left_out[:_NAMED]:
-            say_warning(f"{name} is not what was once stored there, and is left out")
-        if len(taken.left_out) > _NAMED:
-            say_warning(f"and {len(taken.left_out) - _NAMED} more")
-    raise typer.Exit(int(bool(taken.left_out)))
+        _warn(taken.left_out, "is not what was once stored there, and is left out")
+        _warn(taken.kept, "is not what was once stored there: what an earlier backup has of it stays")
+    raise typer.Exit(int(bool(taken.left_out or taken.kept)))
 
 
 def restore(
@@ -71,3 +71,10 @@ def _say(backup: Backup, before: str) -> None:
     )
     if backup.encrypted:
         say("Some are encrypted, and the keys are not among them: keep a copy of these elsewhere.")
+
+
+def _warn(names: Sequence[str], what: str) -> None:
+    for name in names[:_NAMED]:
+        say_warning(f"{name} {what}")
+    if len(names) > _NAMED:
+        say_warning(f"and {len(names) - _NAMED} more")
