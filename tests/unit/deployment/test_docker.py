@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -143,3 +144,24 @@ def test_secrets_are_made_once_and_differ(tmp_path: Path) -> None:
     }
     assert len({url.split(":")[2] for url in passwords}) == 5
     assert subprocess.run(["sh", script, folder], capture_output=True).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "name"), [("fd00::1", "IP Address:FD00:0:0:0:0:0:0:1"), ("r.internal", "DNS:r.internal")]
+)
+def test_a_certificate_is_renewed_for_the_host_that_it_was_for(tmp_path: Path, host: str, name: str) -> None:
+    script, folder = ROOT / "docker" / "make-secrets", tmp_path / "secrets"
+    refused = subprocess.run(["sh", script, "--renew", folder], capture_output=True, text=True)
+    assert (refused.returncode, refused.stderr) == (1, f"{folder} has no ca.key: --renew is for what --tls has made\n")
+    subprocess.run(["sh", script, "--tls", folder, host, "6380"], check=True, capture_output=True)
+    url = urlsplit((folder / "client_url").read_text())
+    assert (url.hostname, url.port) == (host, 6380)
+    for _ in range(2):
+        shown = subprocess.run(
+            ["openssl", "x509", "-in", folder / "redis.crt", "-noout", "-ext", "subjectAltName"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert f"{name}, DNS:localhost" in shown.stdout
+        subprocess.run(["sh", script, "--renew", folder], check=True, capture_output=True)
