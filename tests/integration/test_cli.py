@@ -67,6 +67,7 @@ def test_a_job_goes_from_a_file_to_its_result(running: dict[str, str], tmp_path:
     assert "SUCCEEDED" in told
     nothing = run("show", "no-such-model", env=running)
     assert (nothing.returncode, nothing.stderr.count("\n")) == (1, 1)
+    assert "nor is there a model 'no-such-model'" in nothing.stderr
     exported = run("models", "export", result["model"], str(tmp_path / "out"), "--json", env=running)
     assert Path(json.loads(exported.stdout)["path"]).stat().st_size == version["files"]["keras"]["size"]
     again = run("models", "export", result["model"], str(tmp_path / "out"), "--json", env=running)

@@ -128,6 +128,8 @@ def test_a_job_of_an_unknown_kind_is_shown(redis_url: str) -> None:
         assert [each.id for each in client.jobs()] == ["newer", job.id]
         with pytest.raises(stoker.InvalidJob, match="simulate"):
             client.job("newer").spec()
+        shown = cli("show", "newer", redis_url=redis_url)
+        assert (shown.returncode, "submitted" in shown.stdout, "simulate" in shown.stderr) == (2, True, True)
 
 
 def test_a_state_that_is_not_known_is_shown_by_its_name_and_is_not_final(redis_url: str) -> None:

@@ -1,6 +1,7 @@
 """`stoker show`: all that is known of a job, or of a model."""
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -62,10 +63,10 @@ def _job(client: Client, what: str) -> Job | None:
     try:
         job = find(client, what)
         job.status()
-    except JobNotFound:
+    except JobNotFound as error:
         if any(version.name == what for version in client.models()):
             return None
-        raise
+        raise JobNotFound(f"{error.message}; nor is there a model {what!r}") from None
     return job
 
 
@@ -90,15 +91,21 @@ def _say(client: Client, job: Job) -> None:
         ("progress", status.progress.words() if status.progress and not status.state.final else ""),
         ("waits for", status.outage.reason if status.outage else ""),
         ("why", status.reason or ""),
-        ("when", "" if status.state.final else job.eta().words()),
-        *((name, json.dumps(value, ensure_ascii=False)) for name, value in _given(job).items()),
     ]
+    _say_rows(rows)
+    say_attempts(job.attempts())
+    # Only a newer version may know its spec: then the rest has been said.
+    _say_rows((name, json.dumps(value, ensure_ascii=False)) for name, value in _given(job).items())
+    if not status.state.final:
+        _say_rows([("when", job.eta().words())])
+    if status.state is JobState.SUCCEEDED:
+        show_result(job.result(timeout=0), Store(client.settings.store_place))
+
+
+def _say_rows(rows: Iterable[tuple[str, Styled]]) -> None:
     for name, value in rows:
         if value:
             say((f"{name:>12}", "dim"), "  ", value)
-    say_attempts(job.attempts())
-    if status.state is JobState.SUCCEEDED:
-        show_result(job.result(timeout=0), Store(client.settings.store_place))
 
 
 def _given(job: Job) -> dict[str, Any]:
