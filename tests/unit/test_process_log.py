@@ -64,7 +64,7 @@ def test_json_is_an_object_a_line_with_what_it_is_about() -> None:
         try:
             raise ValueError("\x1b[31m\u2028\udcff")
         except ValueError as error:
-            line = logged(JSON, logging.Formatter(), "%s\n}{", "ein\u202e Text\0", error=error)
+            line = logged(JSON, logging.Formatter(), "%s\n}{", "ein\u202e Text\0\x7f", error=error)
     assert line.endswith("\n")
     assert line[:-1].isascii()
     assert line[:-1].isprintable()
@@ -74,7 +74,7 @@ def test_json_is_an_object_a_line_with_what_it_is_about() -> None:
     assert record == {
         "level": "error",
         "logger": __name__,
-        "message": "ein\u202e Text\0\n}{",
+        "message": "ein\u202e Text\0\x7f\n}{",
         "process": "worker",
         "pid": os.getpid(),
         "worker": "cpu-1@here",
@@ -129,5 +129,20 @@ def test_a_log_whose_folder_goes_ends_no_process_and_goes_on_when_it_is_back(
     path.parent.mkdir()
     root.warning("kept")
     assert path.read_text().endswith("WARNING] kept\n")
+    for handler in root.handlers:
+        handler.close()
+
+
+def test_a_log_that_cannot_be_renamed_grows_and_loses_nothing(
+    tmp_path: Path, root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "worker.log"
+    # As in a folder of somebody else's.
+    (tmp_path / ".worker.log.lock").mkdir()
+    ProcessLog("worker", file=path, file_bytes=50).begin()
+    for number in range(3):
+        root.warning("kept %d", number)
+    assert path.read_text().count("kept") == 3
+    assert "Is a directory" in capsys.readouterr().err
     for handler in root.handlers:
         handler.close()

@@ -138,7 +138,8 @@ class JsonLine(logging.Formatter):
         }
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(fields)
+        # The one character of ASCII that steers and that JSON leaves as it is.
+        return json.dumps(fields).replace("\x7f", "\\u007f")
 
 
 def _of_job(record: logging.LogRecord) -> dict[str, str]:
@@ -179,18 +180,22 @@ class RotatingLines(WatchedFileHandler):
         try:
             self.reopenIfNeeded()
             if self.stream and os.fstat(self.stream.fileno()).st_size >= self._most_bytes:
-                self._rotate()
+                self._rotate(record)
             super().emit(record)
         except OSError:
             self.handleError(record)
 
-    def _rotate(self) -> None:
+    def _rotate(self, record: logging.LogRecord) -> None:
         path = Path(self.baseFilename)
-        with path.with_name(f".{path.name}.lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            # Another may have been first.
-            if path.exists() and path.stat().st_size >= self._most_bytes:
-                rotate(path)
+        # Where it may write to the file, but not rename it, the file grows.
+        try:
+            with path.with_name(f".{path.name}.lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                # Another may have been first.
+                if path.exists() and path.stat().st_size >= self._most_bytes:
+                    rotate(path)
+        except OSError:
+            self.handleError(record)
         self.reopenIfNeeded()
 
 
