@@ -61,6 +61,7 @@ def restore(
         print_json(restored)
         return
     _say(restored, "Restored:")
+    _warn(restored.left_out, "was left out of the backup, and is not there")
     say(f"Start {'the server' if redis_folder else '`stoker up`'} now: jobs that ran go on from their checkpoints.")
 
 
