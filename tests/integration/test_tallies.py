@@ -11,10 +11,11 @@ import stoker
 from stoker import JobState, lanes
 from stoker.lanes import LaneCounts, LaneRequests, frames
 from stoker.lanes.refused import Refused
-from stoker.ledger import attempts, counters, intake, monitoring, records, upkeep
+from stoker.ledger import attempts, counters, intake, monitoring, rates, records, upkeep
 from stoker.ledger.attempt import Attempt
 from stoker.ledger.counters import Tallies
 from stoker.ledger.intake import NewJob
+from stoker.ledger.keys import key
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 
@@ -144,3 +145,11 @@ def test_requests_are_counted_when_they_are_answered_and_batches_by_their_size(c
     assert (batches.count, batches.total) == (2, 8)
     assert [(bound, count) for bound, count in batches.buckets if bound in (2, 4, 8)] == [(2, 0), (4, 1), (8, 2)]
     assert counted(connection).refused_requests == 3
+
+
+def test_a_count_of_another_gateway_that_is_none_neither_lifts_a_limit_nor_stops_the_others(
+    connection: Connection, server: redis.Redis
+) -> None:
+    assert connection.run(rates.share("one", [("shop", 60, 7, 3)])) == [0]
+    server.hset(key("rates", "shop", "60", "7"), mapping={"other": "no number", "another": -1000, "third": 5})
+    assert connection.run(rates.share("two", [("shop", 60, 7, 4)])) == [8]

@@ -56,6 +56,11 @@ def test_a_text_a_field_and_a_comment_use_nothing(script: str) -> None:
     assert linked(script, LIBRARY, {}) == script
 
 
+def test_an_apostrophe_within_a_text_hides_no_name_behind_it() -> None:
+    script = 'return "it\'s " .. twice(1) .. "it\'s"\n'
+    assert linked(script, LIBRARY, {}) == linked("return twice(1)\n", LIBRARY, {}).replace("return twice(1)\n", script)
+
+
 def test_the_texts_of_a_constant_table_take_its_place() -> None:
     assert linked("return KEY.job .. 1\n", "local KEY = { job = 'j:' }\n", {"KEY": {"job": "j:"}}) == (
         "return 'j:' .. 1\n"

@@ -10,7 +10,7 @@ from functools import cache
 _GOES_ON = re.compile(r"\s|$|end\b|else|until\b|[})\]]")
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _DEFINITION = re.compile(r"(?:local )?function (\w+)|local (\w+(?:, \w+)*)")
-_TEXT = re.compile(r"'[^'\n]*'")
+_TEXT = re.compile(r"""'[^'\n]*'|"[^"\n]*\"""")
 _NAME = re.compile(r"(?<![.:\w])[A-Za-z_]\w*")
 
 

@@ -33,29 +33,28 @@ _ABOUT = re.compile(r'^<svg[^>]*\baria-label="([^"]*)"')
 @ROUTES.get("/jobs/{job_id}/files/{name}", openapi_extra=needs("read"))
 async def report(request: Request, client: Client, key: Caller, job_id: str, name: str) -> Response:
     """A report that a job has written."""
-    job, _ = await visible(key, client, job_id)
-    file = _page((await job.files()).get(name))
-    if file is None:
-        raise Problem(404, "NotFound", f"job {job_id} has no report of this name")
-    with state_of(request).gate.stream(key), readable():
-        content = await file.read()
+    content = await _written(request, client, key, job_id, name)
     return Response(content, 200, {"Content-Security-Policy": _POLICY}, "text/html; charset=utf-8")
 
 
 @ROUTES.get("/jobs/{job_id}/plots/{number}", openapi_extra=needs("read"))
 async def plot(request: Request, client: Client, key: Caller, job_id: str, number: int) -> Response:
     """A plot of a job's report, as a picture of its own, in the report's colours."""
-    job, _ = await visible(key, client, job_id)
-    file = _page((await job.files()).get(_NAME))
-    if file is None:
-        raise Problem(404, "NotFound", f"job {job_id} has no report")
-    with state_of(request).gate.stream(key), readable():
-        content = (await file.read()).decode(errors="replace")
+    content = (await _written(request, client, key, job_id, _NAME)).decode(errors="replace")
     drawn = list(islice(elements(content, "svg"), _MOST_PLOTS))
     if not 0 <= number < len(drawn):
         raise Problem(404, "NotFound", f"the report of job {job_id} has {len(drawn)} plots")
     headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "private, max-age=3600"}
     return Response(_picture(drawn[number], content), 200, headers, "image/svg+xml")
+
+
+async def _written(request: Request, client: Client, key: Caller, job_id: str, name: str) -> bytes:
+    job, _ = await visible(key, client, job_id)
+    file = _page((await job.files()).get(name))
+    if file is None:
+        raise Problem(404, "NotFound", f"job {job_id} has no report of this name")
+    with state_of(request).gate.stream(key), readable():
+        return await file.read()
 
 
 async def plots(request: Request, job: AsyncJob[Any]) -> Html:

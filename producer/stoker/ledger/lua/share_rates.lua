@@ -8,7 +8,8 @@ for n = 2, #ARGV, 4 do
   redis.call('EXPIRE', rates, 2 * tonumber(ARGV[n + 1]))
   local sum = -tonumber(ARGV[n + 3])
   for _, count in ipairs(redis.call('HVALS', rates)) do
-    sum = sum + tonumber(count)
+    -- Something else may have written what is no count, and must lift no limit.
+    sum = sum + math.max(0, tonumber(count) or 0)
   end
   others[#others + 1] = sum
 end
