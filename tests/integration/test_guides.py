@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -274,8 +275,14 @@ def test_environments(client: stoker.Client, eventually: Eventually) -> None:
     client.job(job.id).cancel()
 
 
-@pytest.mark.usefixtures("operator")
-def test_jobs(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def _nothing_stays_paused(operator: None) -> Iterator[None]:
+    yield
+    commands.run("resume", "--queue", "cpu.train", "--tenant", "blue")
+
+
+@pytest.mark.usefixtures("_nothing_stays_paused")
+def test_jobs(client: stoker.Client, capsys: pytest.CaptureFixture[str], eventually: Eventually) -> None:
     paused, reused = blocks("jobs", "python")
     run(reused)
     assert capsys.readouterr().out == "1\n"
@@ -286,8 +293,15 @@ def test_jobs(client: stoker.Client, capsys: pytest.CaptureFixture[str]) -> None
     for block in blocks("jobs", "console"):
         for line in block.splitlines():
             command = line.removeprefix("$ stoker ").partition("#")[0].split()
-            assert commands.run(*command).returncode == 0, command
+            # On a machine that does much else somebody is late now and then, which the doctor tells.
+            eventually(partial(_ends_well, *command))
     assert client.paused().queues == {}
+
+
+def _ends_well(*command: str) -> bool:
+    told = commands.run(*command)
+    print(told.stdout, told.stderr)
+    return told.returncode == 0
 
 
 @pytest.mark.slow
