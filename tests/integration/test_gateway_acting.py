@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
+from stoker.client.aio import AsyncClient
+from stoker.gateway.auth.keys import ApiKey
 from stoker.gateway.auth.sessions import COOKIE, cookie_of
 from stoker.gateway.console.page import ROOT
+from stoker.gateway.jobs import acts, many
+from stoker.outages import RedisUnavailable
 from stoker.settings import Settings
 
 from ..conftest import Eventually
@@ -71,6 +75,23 @@ def test_many_are_told_first_and_acted_on_then(gateway: Gateway) -> None:
     assert gateway.call("GET", f"/v1/jobs/{new}").json["priority"] == "high"
     wrong = act(gateway, "resubmit", kind="describe", changes={"no": 1}, limit=1, dry_run=False)
     assert (wrong["done"], wrong["refused"]) == (0, 1)
+
+
+def test_a_redis_that_goes_away_between_two_of_many_leaves_an_answer_for_each(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = submitted(gateway, *[DESCRIBE] * 3)
+
+    async def interrupted(client: AsyncClient, key: ApiKey, what: acts.Act, job_id: str, changes: Any) -> Any:
+        if job_id == ids[1]:
+            raise RedisUnavailable("Redis at 10.0.0.7 is out of reach")
+        return await acts.act(client, key, what, job_id, changes)
+
+    monkeypatch.setattr(many, "act", interrupted)
+    cancelled = act(gateway, "cancel", kind="describe", dry_run=False)
+    assert (cancelled["done"], cancelled["refused"]) == (2, 1)
+    assert cancelled["reasons"] == ["Redis cannot be asked now: the gateway's log says why"]
+    assert [state(gateway, job) for job in ids] == ["CANCELLED", "QUEUED", "CANCELLED"]
 
 
 @pytest.mark.parametrize(

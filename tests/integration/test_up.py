@@ -16,7 +16,7 @@ import pytest
 
 import stoker
 from stoker.local import local_url
-from stoker.local.beside import start_flower
+from stoker.local.beside import start_flower, start_gateway
 from stoker.settings import Settings
 
 from .. import commands
@@ -122,3 +122,17 @@ def test_where_its_port_is_taken_flower_is_left_out_and_says_which_setting_names
     [place] = started.places()
     assert (started.supervised, place.address) == (None, "")
     assert f"port {port} cannot be had (Address already in use); STOKER_FLOWER_PORT names another" in place.note
+
+
+def test_flower_is_left_out_where_its_port_is_the_gateways(home: Path) -> None:
+    port = free_port()
+    settings = Settings(home=home, gateway_port=port, flower_port=port)
+    gateway = start_gateway(settings, {}, print)
+    assert gateway.supervised
+    assert gateway.listens
+    with gateway.supervised, gateway.listens:
+        [place] = start_flower(settings, {}, gateway).places()
+    assert (place.address, place.note) == (
+        "",
+        f"left out, for port {port} is the gateway's; STOKER_FLOWER_PORT names another",
+    )

@@ -107,9 +107,16 @@ def _path(listens: IO[bytes]) -> str:
         return listens.readline().decode().strip()
 
 
-def start_flower(settings: Settings, environment: Mapping[str, str]) -> Started:
-    """Flower; it starts again when it crashes."""
+def start_flower(settings: Settings, environment: Mapping[str, str], gateway: Started | None = None) -> Started:
+    """Flower; it starts again when it crashes.
+
+    Args:
+        gateway: what runs besides, and may be about to take Flower's port.
+    """
     port = settings.flower_port
+    if gateway and gateway.supervised and port == settings.gateway_port:
+        why = f"left out, for port {port} is the gateway's; STOKER_FLOWER_PORT names another"
+        return Started(None, None, lambda: [Place("flower", "", why)])
     if why := _cannot("flower", ("flower",), _FLOWER_HOST, port, "STOKER_FLOWER_PORT"):
         return Started(None, None, lambda: [Place("flower", "", why)])
     log = fresh_log(settings.home, "flower")

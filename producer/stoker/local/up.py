@@ -139,7 +139,7 @@ def up(
         ExitStack() as beside,
     ):
         started = [start_gateway(settings, stack.environment, say)] if gateway else []
-        started += [start_flower(settings, stack.environment)] if flower else []
+        started += [start_flower(settings, stack.environment, *started)] if flower else []
         for each in started:
             if each.supervised:
                 beside.enter_context(each.supervised)

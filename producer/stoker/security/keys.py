@@ -144,9 +144,15 @@ def files_of(path: Path, setting: str = "trusted_keys") -> list[Path]:
 def tables_of(file: Path, setting: str = "trusted_keys") -> Mapping[str, object]:
     """The tables of a file, by the names of the keys; raises what `read_trusted` does."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        mode, text = file.stat().st_mode, file.read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
     except (OSError, ValueError) as error:
         raise InvalidSettings(f"{setting}: {file} cannot be read: {error}") from None
+    if mode & stat.S_IWOTH:
+        raise InvalidSettings(
+            f"{setting}: anybody here may add keys to {file} (mode {stat.S_IMODE(mode):04o}): chmod o-w {file}"
+        )
+    return tables
 
 
 def key_of(file: Path, name: str, table: object) -> TrustedKey:

@@ -75,6 +75,10 @@ def test_what_is_wrong_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -
         command.new("bob", role="root")
     with pytest.raises(InvalidArgument, match="--expires is a length of time"):
         command.new("bob", expires="tomorrow")
+    trusted = home / "keys" / "trusted" / "alice.toml"
+    trusted.chmod(0o646)
+    with pytest.raises(InvalidSettings, match=r"anybody here may add keys to .* \(mode 0646\): chmod o-w"):
+        read_trusted(trusted)
     private = home / "keys" / "alice.pem"
     private.chmod(0o640)
     with pytest.raises(InvalidSettings, match=r"may be read by others \(mode 0640\): chmod 600"):

@@ -10,11 +10,11 @@ from starlette.responses import Response
 from ...client.aio import AsyncClient
 from ...client.async_job import AsyncJob
 from ...client.many import UNSUCCESSFUL
-from ...errors import InvalidArgument, InvalidJob, JobNotFound, ModelNotFound
+from ...errors import InvalidArgument, StokerError
 from ...events import OPEN
 from ...status import JobStatus
 from ..auth.keys import ApiKey
-from ..problems import Problem
+from ..problems import Problem, of_error
 from ..routes import Caller, Client, document, needs, router
 from .acts import AGAIN, Act, act
 from .documents import ActedOn, Many, ManyChanged
@@ -111,7 +111,8 @@ async def _tried(
     async with slots:
         try:
             return await act(client, key, what, job_id, changes)
-        except (InvalidArgument, InvalidJob, JobNotFound, ModelNotFound) as error:
-            return error.message
+        except StokerError as error:
+            # Redis may have gone away after a part of them: the answer tells what became of each.
+            return str(of_error(error).detail)
         except Problem as problem:
             return str(problem.detail)
