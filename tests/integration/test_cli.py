@@ -136,6 +136,10 @@ def test_data_are_described_from_the_shell(running: dict[str, str], tmp_path: Pa
     assert "grade asks for classification: 2 different texts" in told.stdout
     [document] = documents(run("describe", str(tmp_path / "rows.csv"), "--json", env=running).stdout)
     assert [column["kind"] for column in document["columns"]] == ["ignore", "number", "category"]
+    (tmp_path / "rows").write_text("1;2,5\n3;4,5\n" * 20)
+    data = f"{{ref: {tmp_path}/rows, format: csv, decimal: ',', columns: {{column_1: category}}}}"
+    [document] = documents(run("describe", data, "--json", env=running).stdout)
+    assert [column["kind"] for column in document["columns"]] == ["category", "number"]
     refused = run("describe", str(tmp_path / "rows.csv"), "--target", "price", env=running)
     assert refused.returncode == 2
     assert "'price'" in refused.stderr

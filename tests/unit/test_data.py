@@ -52,10 +52,23 @@ def test_a_reference_to_nothing_is_refused_by_its_reason(ref: str, message: str)
 
 
 def test_a_file_of_another_name_needs_its_format(folder: Path) -> None:
-    (folder / "table.txt").write_text("a,b\n1,2\n")
+    (folder / "table").write_text("a,b\n1,2\n")
     with pytest.raises(InvalidJob, match=r"must end in \.npz, \.csv, \.jsonl, .*; rename or convert .*, or set format"):
-        locate(f"{folder}/table.txt")
-    assert locate(f"{folder}/table.txt", "csv").format == "csv"
+        locate(f"{folder}/table")
+    assert locate(f"{folder}/table", "csv").format == "csv"
+
+
+@pytest.mark.parametrize("name", ["iris.data", "auto.DAT.gz", "u.txt", "cells.tab"])
+def test_a_table_of_another_suffix_is_one_if_it_is_named_and_about_the_others_in_a_folder(
+    folder: Path, name: str
+) -> None:
+    (folder / "set").mkdir()
+    for each in (name, "part.parquet"):
+        (folder / "set" / each).touch()
+    assert locate(f"{folder}/set/{name}").format == "csv"
+    assert locate(f"{folder}/set/*{''.join(Path(name).suffixes)}").format == "csv"
+    with pytest.raises(InvalidJob, match="several formats"):
+        locate(f"{folder}/set")
 
 
 def test_a_folder_becomes_the_files_of_one_format_below_it(folder: Path) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-import yaml
 from pydantic import BaseModel
 
 from ..client.blocking import Client
@@ -17,6 +16,7 @@ from ..kinds import KINDS
 from ..status import JobStatus
 from ..terminal.exits import status_of
 from .asking import Yes, ask
+from .job_file import read_value
 from .jobs import name_and_value
 from .moments import moment
 from .output import SHORT_ID, AsJson, print_json, say, say_error, state_text
@@ -180,12 +180,7 @@ def _field_and_value(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise InvalidArgument(f"a change is FIELD=VALUE, such as epochs=20; got {text!r}")
-    try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise InvalidArgument(f"the value of {name} is no YAML: {' '.join(str(error).split())}") from None
-    except (ValueError, LookupError, AttributeError) as error:
-        raise InvalidArgument(f"YAML cannot read the value of {name}: {error}") from None
+    return name, read_value(name, value)
 
 
 def _is_confirmed(what: Act, client: Client, filters: Filters) -> bool:

@@ -1,5 +1,6 @@
 """`stoker describe`."""
 
+import re
 from typing import Annotated
 
 import typer
@@ -7,15 +8,21 @@ import typer
 from ..client.blocking import Client
 from ..kinds import Describe
 from ..models.store import Store
+from .job_file import read_value
 from .live import result_of, show_result
 from .output import AsJson, print_json
+
+_MAPPING = re.compile(r"\s*\{.*:.*\}\s*", re.DOTALL)
 
 
 def describe(
     data: Annotated[
         str,
         typer.Argument(
-            metavar="DATA", help="A file, pattern, URL or sample://… set: what `data` is in a job.", show_default=False
+            metavar="DATA",
+            help="What `data` is in a job: a file, pattern, URL or sample://… set, or a mapping as in '{ref: a.txt, "
+            'format: csv, decimal: ","}\'.',
+            show_default=False,
         ),
     ],
     target: Annotated[
@@ -38,7 +45,8 @@ def describe(
     A worker reads every row, once. The same from Python: client.submit(stoker.Describe(data="sales.csv")).
     """
     with Client() as client:
-        job = client.submit(Describe(data=data, target=tuple(target) if target else None))
+        described = read_value("DATA", data) if _MAPPING.fullmatch(data) else data
+        job = client.submit(Describe(data=described, target=tuple(target) if target else None))
         result = result_of(client, job, quiet=as_json)
         if as_json:
             print_json(result)

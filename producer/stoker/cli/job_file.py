@@ -1,4 +1,7 @@
-"""Reads the jobs of a YAML or JSON file, within limits: a file may be endless, circular, or a bomb of aliases."""
+"""Reads the jobs of a YAML or JSON file, within limits: a file may be endless, circular, or a bomb of aliases.
+
+Reads single values of the command line as well.
+"""
 
 import re
 import sys
@@ -8,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ..errors import InvalidJob
+from ..errors import InvalidArgument, InvalidJob
 from ..kinds import Spec, parse_spec
 
 _MOST_BYTES = 16 * 1024**2
@@ -37,6 +40,20 @@ def read_specs(file: Path) -> list[Spec]:
     if not documents or document is None:
         raise InvalidJob(f"{file} has no jobs: expected a job, or a list of jobs")
     return [parse_spec(document) for document in documents]
+
+
+def read_value(name: str, text: str) -> Any:
+    """A value of the command line, in YAML.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    try:
+        return yaml.load(text, Loader=_UniqueKeys)
+    except yaml.YAMLError as error:
+        raise InvalidArgument(f"the value of {name} is no YAML: {' '.join(str(error).split())}") from None
+    except (ValueError, LookupError, AttributeError) as error:
+        raise InvalidArgument(f"YAML cannot read the value of {name}: {error}") from None
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -44,9 +44,9 @@ class Data(Frozen):
 
     Attributes:
         ref: `sample://digits`, or a path, URL, glob or folder of .npz, .csv, .tsv, .jsonl, .parquet, .arrow, .feather
-            or .tfrecord, or the path of a .json; text may be compressed (.gz, .zst, .bz2). The keys of folders like
-            `year=2024` are columns. Or a folder of pictures (.jpg, .jpeg, .png, .bmp, .gif, .webp), with one folder a
-            class.
+            or .tfrecord, or the path of a .json, or of a table named .txt, .data, .dat or .tab; text may be compressed
+            (.gz, .zst, .bz2). The keys of folders like `year=2024` are columns. Or a folder of pictures (.jpg, .jpeg,
+            .png, .bmp, .gif, .webp), with one folder a class.
         format: of the files, if their names do not tell.
         separator: between the cells of a line, one character.
         decimal: the mark before a number's decimals.

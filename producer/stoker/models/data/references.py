@@ -30,7 +30,11 @@ SAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The sample sets, and the columns of each."""
 # Schemes that name no URL.
 _OWN = frozenset({"sample", UPLOADS})
-_JSON = re.compile(rf"\.json(?:\.(?:{'|'.join(COMPRESSIONS)}))?$", re.IGNORECASE)
+# Of files with these suffixes that are named one is data; among others in a folder it is rather about them.
+_IF_NAMED: Mapping[str, Format] = MappingProxyType(
+    {"json": "jsonl", **dict.fromkeys(("txt", "data", "dat", "tab"), "csv")}
+)
+_NAMED = re.compile(rf"\.({'|'.join(_IF_NAMED)})(?:\.(?:{'|'.join(COMPRESSIONS)}))?$", re.IGNORECASE)
 
 Partition = tuple[tuple[str, str], ...]
 """The keys and values of the folders that a file is in, as in `year=2024/month=05/part-0.parquet`."""
@@ -123,9 +127,8 @@ def split(ref: str) -> tuple[str, str]:
 def named_format(ref: str) -> Format | None:
     """The format by a reference's suffix; for http(s), by that of the URL's path or of the whole URL."""
     ends = (urlsplit(ref).path, ref) if ref.startswith(("http://", "https://")) else (ref,)
-    # A .json that is named is data; one among others in a folder is rather about them.
-    records: Format | None = "jsonl" if any(map(_JSON.search, ends)) else None
-    return next(filter(None, map(format_by_suffix, ends)), records)
+    named = [_IF_NAMED[found[1].lower()] for found in map(_NAMED.search, ends) if found]
+    return next(filter(None, map(format_by_suffix, ends)), named[0] if named else None)
 
 
 def folder_of(ref: str) -> str:
@@ -146,8 +149,8 @@ def folder_of(ref: str) -> str:
 def unknown_format(ref: str) -> InvalidJob:
     """The error for a file whose name does not tell its format."""
     return InvalidJob(
-        f"data reference {shown(ref)!r} must end in .{', .'.join(SUFFIXES)}, or, for text, in one of them and "
-        f".{', .'.join(COMPRESSIONS)}; rename or convert the file, or set format"
+        f"data reference {shown(ref)!r} must end in .{', .'.join((*SUFFIXES, *_IF_NAMED))}, or, for text, in one of "
+        f"them and .{', .'.join(COMPRESSIONS)}; rename or convert the file, or set format"
     )
 
 

@@ -24,6 +24,7 @@ from .content import (
 )
 from .decision import LEAST_KEYS, Decision, as_chosen, use
 from .places import hashed_text, shared_tags
+from .stand_ins import stand_in
 from .stats import ColumnStats
 
 MOST_CATEGORIES = 10_000
@@ -61,6 +62,8 @@ def decide(stats: ColumnStats, chosen: ColumnKind | None = None) -> Decision:
         InvalidJob: the column cannot be of the chosen kind.
     """
     decision = as_chosen(stats, chosen) if chosen is not None else _by_rule(stats)
+    if decision.kind == "number":
+        return replace(decision, warning=decision.warning or stand_in(stats))
     return replace(decision, why=decision.why + hashed_text(stats)) if decision.kind == "category" else decision
 
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from stoker.errors import InvalidJob
 from stoker.models.data import NO_SEPARATOR, ColumnKind, reading
-from stoker.models.formats import Stated
+from stoker.models.formats import Stated, format_by_suffix
 
 from .evidence import Evidence, Markers, Place
 from .plans import Plan, Rules, plan, vote
@@ -62,7 +62,7 @@ class DelimitedTable:
         ]
         self.columns = tuple(Column(plan.name, plan.dtype_of_column) for plan in self._plans)
         self.notes = (
-            *_notes(self._files, rules, self._plans),
+            *_notes(self._files, stated, rules, self._plans),
             *(f"{file}: rows without any value are left out" for file in sorted(self._has_blank)),
             *([index_note(indexes)] if indexes else []),
             *(f"{name}: left out, for it has neither name nor values" for name in hollow),
@@ -193,7 +193,7 @@ def _gaps(plan: Plan, evidence: Evidence) -> tuple[int, list[str]]:
     return plan.gaps, [marker for marker, _ in markers.most_common()]
 
 
-def _notes(files: Sequence[TextFile], rules: Rules, plans: Sequence[Plan]) -> list[str]:
+def _notes(files: Sequence[TextFile], stated: Stated, rules: Rules, plans: Sequence[Plan]) -> list[str]:
     """What was found of how the files are written, where it is not as usual."""
     notes = []
     has_comma = any(plan.decimal == "," for plan in plans if plan.dtype in ("int64", "float64"))
@@ -206,6 +206,8 @@ def _notes(files: Sequence[TextFile], rules: Rules, plans: Sequence[Plan]) -> li
             found.append("decimal comma")
         if file.encoding.startswith("utf-16"):
             found.insert(0, f"read as {file.encoding}")
+        if not stated.format and format_by_suffix(file.url) is None:
+            found.insert(0, "taken for a table of text")
         if found:
             notes.append(f"{file.short}: {', '.join(found)}")
         notes += [f"{file.short}: {note}" for note in file.notes]
