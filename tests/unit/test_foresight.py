@@ -72,7 +72,7 @@ def test_what_is_most_alike_counts_and_what_was_run_often_counts_once_for_others
 
 def test_jobs_alike_are_known_by_their_settings_and_not_by_when_and_where_they_run() -> None:
     def of(spec: stoker.Train) -> Likeness:
-        return likeness(kind_of(spec), spec, spec.model_dump_json())
+        return likeness(kind_of(spec), spec)
 
     spec = stoker.Train(model="m", data="sample://iris", architecture=stoker.MLP(hidden=[10, 5]))
     assert of(spec) == of(spec.model_copy(update={"seed": 3, "priority": "high", "tags": {"tenant": "red"}}))

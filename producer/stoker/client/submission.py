@@ -132,7 +132,8 @@ def _prepare(
         InvalidJob: a file, column or array is missing, a reference is wrong, or no worker could run a job.
         ModelNotFound: a spec names a model that does not exist.
     """
-    valid = {id(spec): checked(spec) for spec in specs}
+    given = {id(spec): spec for spec in specs}
+    valid = {number: checked(spec) for number, spec in given.items()}
     distinct = valid.values()
     offered = (yield from offer(distinct, seen)) if specs else Offer()
     checks = (kind_of_checks or _Checks)((yield from _versions(distinct)), offered)

@@ -1,7 +1,6 @@
 """What a job has in common with others, as far as that decides how long it runs and what it needs."""
 
 import json
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,9 +10,7 @@ from .kind import Kind
 from .tasks import digest
 
 # Fields that say when, where and for whom a job runs, and not what it does; or that vary from run to run.
-_BESIDE_THE_WORK = (*JobSpec.model_fields, "seed", "trial", "alias")
-# What a job is about: jobs that share it differ in settings alone.
-_SUBJECT = ("kind", "function", "model", "data")
+_BESIDE_THE_WORK = {*JobSpec.model_fields, "seed", "trial", "alias"}
 _DIGITS = 12
 
 
@@ -33,16 +30,19 @@ class Likeness(BaseModel):
     work: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
 
 
-def likeness(kind: Kind[JobSpec], spec: JobSpec, document: str) -> Likeness:
-    """What a job has in common with others; `document` is its spec as JSON."""
-    fields = {name: value for name, value in json.loads(document).items() if name not in _BESIDE_THE_WORK}
-    subject = {name: fields[name] for name in _SUBJECT if name in fields}
-    if isinstance(model := subject.get("model"), str):
+def likeness(kind: Kind[JobSpec], spec: JobSpec) -> Likeness:
+    """What a job has in common with others."""
+    settings = spec.model_dump_json(exclude=_BESIDE_THE_WORK)
+    function, model, data = map(vars(spec).get, ("function", "model", "data"))
+    if isinstance(model, str):
         # Its versions are alike.
-        subject["model"] = model.partition("@")[0]
+        model = model.partition("@")[0]
+    if isinstance(data, BaseModel):
+        data = data.model_dump_json()
+    subject = json.dumps((kind.name, function, model, data))
     work = {name: float(number) for name, number in kind.work(spec).items() if number > 0}
-    return Likeness(same=_digest(fields), subject=_digest(subject), work=work)
+    return Likeness(same=_digest(settings), subject=_digest(subject), work=work)
 
 
-def _digest(fields: Mapping[str, object]) -> str:
-    return digest(json.dumps(fields, sort_keys=True))[:_DIGITS]
+def _digest(text: str) -> str:
+    return digest(text)[:_DIGITS]

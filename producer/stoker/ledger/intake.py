@@ -243,7 +243,7 @@ def _shape(job: NewJob, further: Mapping[str, str]) -> dict[str, object]:
         "needs_words": " ".join(needs_of(spec)),
         "slots": slots if (slots := kind.slots(spec)) > 1 else None,
         "keeps_nothing": int(not kind.checkpoints(spec)),
-        "likeness": likeness(kind, spec, job.document).model_dump_json(),
+        "likeness": likeness(kind, spec).model_dump_json(),
     }
     record: list[object] = ["attempt", 0, "losses", 0]
     for name, value in written.items():
