@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stoker
-from stoker.kinds import KINDS, SPEC, Spec, checked, parse_spec, read_spec
+from stoker.kinds import KINDS, SPEC, Spec, checked, document, parse_spec, read_spec
 
 spec_classes = {each.model_fields["kind"].default: each for each in get_args(get_args(Spec)[0])}
 names = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
@@ -192,9 +192,36 @@ def specs(draw: st.DrawFn) -> Spec:
 @settings(max_examples=150)
 def test_every_spec_that_can_be_built_is_read_back_equal(spec: Spec) -> None:
     assert read_spec(spec.model_dump_json()) == spec
+    assert read_spec(document(spec)) == spec
     assert parse_spec(json.loads(spec.model_dump_json())) == spec
     assert checked(spec) == spec
     assert SPEC.validate_python(spec.model_dump()) == spec
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        stoker.Train(model="m", data="sample://iris", checkpoint=stoker.Checkpoints(seconds=None)),
+        stoker.Train(model="m", data="a.csv", architecture=stoker.Pretrained("ResNet50", weights=None)),
+        stoker.Import(model="m", source="a.keras", timeout=None),
+        stoker.Run(function="a:b", arguments={"a": None, "b": {"c": [None]}}),
+    ],
+)
+def test_a_document_says_none_where_that_is_not_the_same_as_nothing(spec: Spec) -> None:
+    assert read_spec(document(spec)) == spec
+
+
+def test_what_may_be_none_is_none_by_default_or_says_so() -> None:
+    parts = SPEC.json_schema()["$defs"]
+    says = {
+        (part, name)
+        for part, schema in parts.items()
+        for name, field in schema.get("properties", {}).items()
+        if {"type": "null"} in field.get("anyOf", ()) and field.get("default", 0) is not None
+    }
+    # Of any other, a document without it would mean another job: derive its class from `SaysNone`.
+    assert says == {("Checkpoints", "seconds"), ("Import", "timeout"), ("Pretrained", "weights")}
+    assert len(document(stoker.Train(model="m", data="sample://iris"))) < 500
 
 
 def test_every_kind_has_strategies_of_its_own() -> None:

@@ -142,6 +142,15 @@ def parse_spec(document: object) -> Spec:
         raise InvalidJob(sentence(error, document, "a job", ())) from None
 
 
+def document(spec: Spec) -> str:
+    """A spec as JSON, as the ledger keeps it. What is None is left out: that is what it is by default.
+
+    What is something by default is written: so a job stays what its author saw, also where a newer version that runs
+    it has another default.
+    """
+    return spec.model_dump_json(exclude_none=True)
+
+
 def checked(spec: Spec) -> Spec:
     """A spec as it will be read again from the ledger: so also one that `model_copy` has changed is checked.
 
@@ -255,6 +264,7 @@ __all__ = [
     "WideAndDeep",
     "as_data",
     "checked",
+    "document",
     "kind_of",
     "needs_of",
     "parse_spec",

@@ -13,8 +13,10 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 from typing_extensions import TypeVar
@@ -113,6 +115,15 @@ class Frozen(BaseModel):
             return handler(data)
         except ValidationError as error:
             raise InvalidJob(sentence(error, data, cls.__name__, cls.model_fields)) from None
+
+
+class SaysNone(Frozen):
+    """A part of a spec that means something else by None than by nothing: so its document says it, see `document`."""
+
+    @model_serializer(mode="wrap", when_used="json")
+    def _with_none(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        said: dict[str, Any] = fields(self)
+        return said | {name: None for name, value in vars(self).items() if value is None}
 
 
 # What comes of a spec. `JobSpec` alone is a spec of any kind.

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 from ..errors import InvalidJob
 from ..models.manifest import Alias, Artifact, ModelName
 from ..models.model_files import ModelFormat, format_of_model
-from .base import Frozen, JobSpec, several
+from .base import Frozen, JobSpec, SaysNone, several
 from .kind import Kind, SubmitChecks, with_fields
 from .needs import Modules, module_word
 from .result import JobResult, Shown
@@ -80,7 +80,7 @@ def _outputs(value: Any) -> Any:
     return {name: {} for name in value} if isinstance(value, list | tuple) else value
 
 
-class Import(JobSpec["ImportResult"]):
+class Import(SaysNone, JobSpec["ImportResult"]):
     """Check a model's file, read off what it takes and gives, try it, and register it as a version.
 
     Attributes:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import InvalidJob, JobNotFound, Unavailable
-from ..kinds import Spec, kind_of, needs_of
+from ..kinds import Spec, document, kind_of, needs_of
 from ..kinds.likeness import likeness
 from ..kinds.tasks import digest
 from ..redis.calls import Call
@@ -65,7 +65,7 @@ class NewJob:
     @cached_property
     def document(self) -> str:
         """The spec as JSON."""
-        return self.spec.model_dump_json()
+        return document(self.spec)
 
     @cached_property
     def digest(self) -> str:

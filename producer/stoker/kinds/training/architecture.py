@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from ...errors import InvalidJob
 from ..accepts import Accepts
-from ..base import Frozen
+from ..base import Frozen, SaysNone
 from .given_network import Builder, KerasConfig
 from .network_name import refuse_name
 
@@ -97,7 +97,7 @@ _WEIGHTS = (".weights.h5", ".h5", ".keras")
 _FROZEN_EPOCHS = 3
 
 
-class Pretrained(Regularised):
+class Pretrained(SaysNone, Regularised):
     """A network of keras.applications on weights from a file, then dense layers and the output layer.
 
     The new layers are trained first, and the whole network after that, at a lower learning rate; only batch norm stays

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import Field, model_validator
 
 from ...errors import InvalidJob
-from ..base import Frozen
+from ..base import Frozen, SaysNone
 from .outputs import larger_is_better, metric_name
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class EarlyStopping(Monitored):
     restore_best: bool = True
 
 
-class Checkpoints(Frozen):
+class Checkpoints(SaysNone):
     """How often a training saves where it is; a resumed one goes on from there. The first limit reached saves.
 
     Attributes:
