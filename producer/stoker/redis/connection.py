@@ -15,10 +15,11 @@ from redis.exceptions import NoPermissionError, NoScriptError, RedisError
 from redis.retry import Retry
 
 from ..errors import ClientClosed
-from ..outages import RedisUnavailable
 from ..settings import Settings
 from ..urls import masked, sentinels_of, user_of
 from .calls import Call, Caller
+from .limits import MAX_CONNECTIONS, Limits
+from .links import Links
 from .origin import origin
 from .retries import Tries
 from .scopes import PerLoop, PerProcess
@@ -29,32 +30,9 @@ T = TypeVar("T")
 # Outlasts a broken connection, a server that restarts at once, or a lost reply.
 HICCUP_S = 1.0
 _LONGEST_BLOCK_S = 5.0
-_MAX_CONNECTIONS = 50
 # redis-py raises when its pool is empty; here a call waits for a connection, see `_Pool`.
 _UNBOUNDED = 2**31
 _NOBODY = Caller()
-
-
-@dataclass
-class _Limits:
-    """The limits of a pool, in each process and event loop.
-
-    Attributes:
-        where: the URL, without its password.
-        connections: the largest number of open connections; further calls wait for a free one.
-        wait_s: how long they wait.
-    """
-
-    where: str
-    connections: int = _MAX_CONNECTIONS
-    wait_s: float = 10.0
-
-    def exhausted(self) -> RedisUnavailable:
-        """The error of a call that got no connection."""
-        return RedisUnavailable(
-            f"all {self.connections} connections to Redis at {self.where} were in use for {self.wait_s:g} s: make "
-            "fewer calls at once, or raise STOKER_MAX_CONNECTIONS"
-        )
 
 
 class Connection:
@@ -77,7 +55,7 @@ class Connection:
         *,
         patience_s: float = HICCUP_S,
         longest_block_s: float = _LONGEST_BLOCK_S,
-        max_connections: int = _MAX_CONNECTIONS,
+        max_connections: int = MAX_CONNECTIONS,
         timeout_s: float = 10.0,
         caller: Caller = _NOBODY,
     ) -> None:
@@ -85,7 +63,7 @@ class Connection:
         self.caller = caller
         self.patience_s = patience_s
         self.longest_block_s = longest_block_s
-        self._limits = _Limits(where, max_connections, timeout_s)
+        self._limits = Limits(where, max_connections, timeout_s)
         self._pool = PerProcess(lambda: _Pool(connect(), Turns(max_connections)))
         self._closed = False
 
@@ -169,8 +147,8 @@ class AsyncConnection:
         self.caller = caller
         self.patience_s = patience_s
         self.longest_block_s = longest_block_s
-        self._limits = _Limits(where, max_connections, timeout_s)
-        self._pool = PerLoop(lambda: _AsyncPool(connect(), asyncio.BoundedSemaphore(max_connections)))
+        self._limits = Limits(where, max_connections, timeout_s)
+        self._links = PerLoop(lambda: Links(connect(), self._limits))
         self._closed = False
 
     @classmethod
@@ -197,29 +175,25 @@ class AsyncConnection:
         if self._closed:
             return
         self._closed = True
-        client = self._pool.get().client
+        client = self._links.get().client
         await client.aclose()
         if isinstance(client.connection_pool, redis.asyncio.sentinel.SentinelConnectionPool):
             await client.connection_pool.sentinel_manager.aclose()
 
     async def _send(self, call: Call[T]) -> object:
-        pool = self._pool.get()
+        links = self._links.get()
+        link = await links.take()
         try:
-            async with asyncio.timeout(self._limits.wait_s if pool.free.locked() else None):
-                await pool.free.acquire()
-        except TimeoutError:
-            raise self._limits.exhausted() from None
-        try:
-            return await pool.client.execute_command(*call.command(self.caller))
+            return await links.exchange(link, call.command(self.caller))
         except NoScriptError as missing:
             try:
-                await pool.client.execute_command(*call.loading())
+                await links.exchange(link, call.loading())
             except NoPermissionError:
                 # Somebody who may loads it soon: see stoker.access.loading.
                 raise missing from None
-            return await pool.client.execute_command(*call.command(self.caller))
+            return await links.exchange(link, call.command(self.caller))
         finally:
-            pool.free.release()
+            links.give_back(link)
 
 
 @dataclass(frozen=True)
@@ -228,14 +202,6 @@ class _Pool:
 
     client: redis.Redis
     free: Turns
-
-
-@dataclass(frozen=True)
-class _AsyncPool:
-    """One event loop's connections; `free` counts those that no call uses."""
-
-    client: redis.asyncio.Redis
-    free: asyncio.BoundedSemaphore
 
 
 def closed() -> ClientClosed:
