@@ -10,10 +10,13 @@ from ..kinds import Spec, kind_of, needs_of
 from ..kinds.needs import lacking
 from ..ledger import autoscaling, presence
 from ..ledger.presence import Worker
+from ..models.manifest import ModelVersion
 from ..redis.calls import Steps
 
 # A client that submits again so soon takes the workers to be those that it has just seen.
 _FRESH_S = 0.25
+# So many versions of models are remembered.
+_MOST_VERSIONS = 1000
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,11 @@ class Offer:
 
 
 class Seen:
-    """The live workers as a client saw them last, so that it need not look for each of many jobs."""
+    """The live workers and the models as a client saw them last, so that it need not look for each of many jobs."""
 
     def __init__(self) -> None:
         self._last: tuple[float, Offer] | None = None
+        self._versions: dict[str, ModelVersion] = {}
 
     def fresh(self) -> Offer | None:
         """What it saw a moment ago; None if that is longer ago."""
@@ -42,6 +46,19 @@ class Seen:
     def note(self, live: Offer) -> None:
         """Note what it sees now."""
         self._last = time.monotonic(), live
+
+    def versions(self) -> Mapping[str, ModelVersion]:
+        """The versions that references of models led to; whether they still do is to be checked."""
+        return self._versions
+
+    def note_versions(self, versions: Mapping[str, ModelVersion]) -> None:
+        """Note what references lead to now."""
+        kept = {} if len(self._versions) > _MOST_VERSIONS else self._versions
+        self._versions = {**kept, **versions}
+
+    def forget_versions(self) -> None:
+        """Forget what references led to: some may lead elsewhere now."""
+        self._versions = {}
 
 
 def offer(specs: Collection[Spec], seen: Seen | None = None) -> Steps[Offer]:

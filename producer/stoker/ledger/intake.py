@@ -16,10 +16,12 @@ from ..errors import InvalidJob, JobNotFound, Unavailable
 from ..kinds import Spec, document, kind_of, needs_of
 from ..kinds.likeness import likeness
 from ..kinds.tasks import digest
+from ..models.manifest import ModelVersion
 from ..redis.calls import Call
 from ..tenants import TENANT
 from ..version import RELEASE
 from .keys import key
+from .registry import led_to
 from .scripts import iso_now, script
 
 # So many jobs keep the server busy for a few milliseconds.
@@ -28,6 +30,7 @@ CHUNK_JOBS = 250
 _CHUNK_BYTES = 16 << 20
 # Chunks that are not accepted so long after the last of them came expire.
 _STAGED_S = 600
+_MOVED = [b"moved"]
 _REFUSALS = {
     b"missing": "is unknown",
     b"FAILED": "failed",
@@ -73,9 +76,12 @@ class NewJob:
         return digest(self.document)
 
 
-def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
+def submit(jobs: Sequence[NewJob], models: Mapping[str, ModelVersion] | None = None) -> Call[list[str]]:
     """Take a few jobs in, all or none; gives their ids, an earlier job's where the idempotency key is known, or
-    where an identical one has succeeded.
+    where an identical one has succeeded; or none, and takes none in, if a reference leads to another version by now.
+
+    Args:
+        models: the versions that they were checked against, by reference.
 
     Raises:
         InvalidJob: an idempotency key was used before with another spec, or a job to come after cannot succeed.
@@ -91,10 +97,12 @@ def submit(jobs: Sequence[NewJob]) -> Call[list[str]]:
                 "use a new key for a new job, or send the same spec again"
             )
         refuse(answer)
+        if answer == _MOVED:
+            return []
         older = {place: job_id.decode() for place, job_id in zip(answer[::2], answer[1::2], strict=True)}
         return [older.get(place, job.id) for place, job in enumerate(jobs, 1)]
 
-    return Call((encoded(jobs), iso_now()), decode, script("submit"))
+    return Call((encoded(jobs), iso_now(), led_to(models or {})), decode, script("submit"))
 
 
 def chunks(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
@@ -118,8 +126,11 @@ def stage(list_id: str, number: int, chunk: Sequence[NewJob]) -> Call[None]:
     return Call((list_id, number, encoded(chunk), _STAGED_S), lambda _: None, script("stage"))
 
 
-def accept(list_id: str, jobs: Sequence[NewJob]) -> Call[None]:
+def accept(list_id: str, jobs: Sequence[NewJob], models: Mapping[str, ModelVersion] | None = None) -> Call[bool]:
     """Submit a long list of jobs whose chunks have been staged: from here on, all will be taken in.
+
+    Returns:
+        False, and forgets the list, if a reference leads to another version than in `models` by now.
 
     Raises:
         InvalidJob, JobNotFound: as `submit` does.
@@ -128,14 +139,15 @@ def accept(list_id: str, jobs: Sequence[NewJob]) -> Call[None]:
     own = {job.id for job in jobs}
     others = {first: None for job in jobs for first in job.after if first not in own}
 
-    def decode(answer: list[bytes]) -> None:
+    def decode(answer: list[bytes]) -> bool:
         if answer and answer[0] == b"gone":
             raise Unavailable("the list of jobs took too long to reach Redis; nothing was queued, submit it again")
         refuse(answer)
+        return answer != _MOVED
 
     tenants = Counter(job.spec.tags.get(TENANT, "") for job in jobs)
     count = sum(1 for _ in chunks(jobs))
-    words = (list_id, count, jobs[-1].id, json.dumps(list(others)), json.dumps(tenants))
+    words = (list_id, count, jobs[-1].id, json.dumps(list(others)), json.dumps(tenants), led_to(models or {}))
     return Call(words, decode, script("accept"))
 
 

@@ -1,7 +1,8 @@
 """The model registry: immutable versions of named models, and aliases that point at them."""
 
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -116,6 +117,11 @@ def resolve_all(refs: Sequence[str], check: CheckVersion = _believed) -> Call[li
         return [_checked(check, name, pick, *record) for (name, pick), record in zip(names, answer, strict=True)]
 
     return Call(tuple(word for pair in names for word in pair), decode, _RESOLVE)
+
+
+def led_to(versions: Mapping[str, ModelVersion]) -> str:
+    """What references led to, as intake.lua takes it: {name, alias or number, number, the job that has made it}."""
+    return json.dumps([(*_split(ref), str(version.version), version.job) for ref, version in versions.items()])
 
 
 def _split(ref: str) -> tuple[str, str]:

@@ -31,8 +31,10 @@ class Jobs:
         self._pauses: dict[str, int] = {}
         self.ids = Ids()
 
-    def submit(self, document: str, iso: str) -> list[Any]:  # noqa: ARG002
+    def submit(self, document: str, iso: str, models: str = "[]") -> list[Any]:  # noqa: ARG002
         """See submit.lua."""
+        if self._models.moved(models):
+            return [b"moved"]
         chunk = json.loads(document)
         answer: list[Any] = []
         coming = {job[0] for job in chunk["jobs"]}

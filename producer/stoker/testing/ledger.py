@@ -52,7 +52,7 @@ class Ledger:
         by_name: dict[str, Callable[..., Any]] = {
             "submit": self._jobs.submit,
             "stage": self._jobs.stage,
-            "accept": lambda *_: [],
+            "accept": lambda *words: [b"moved"] if self.models.moved(words[-1]) else [],
             "take_in": self._jobs.take_in,
             "cancel": self._jobs.cancel,
             "pause": self._jobs.pause,

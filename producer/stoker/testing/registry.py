@@ -151,6 +151,16 @@ class Models:
             answer.append([model.versions.get(number), model.alias_words, note and note.encode()])
         return answer
 
+    def moved(self, models: str) -> bool:
+        """Whether references lead elsewhere than they did: see `registry.led_to`."""
+        for name, pick, number, job in json.loads(models):
+            model = self.by_name.get(name, Model())
+            if str(model.number(pick)) != number or not model.has(int(number)):
+                return True
+            if self.version(f"{name}@{number}").job != job:
+                return True
+        return False
+
     def all(self) -> list[list[Any]]:
         """Every model: see `registry.catalogue`."""
         return [

@@ -1,6 +1,6 @@
 -- Accepts a long list of jobs that was staged in chunks: from here on, all of them will be taken in.
 -- ARGV: list, how many chunks, the last job's id, ids of jobs outside the list that some come after (JSON), how many
---   jobs each tenant has in it (JSON)
+--   jobs each tenant has in it (JSON), what references of models led to (JSON, see `has_moved`)
 -- Returns {}; {'gone'} (some of its chunks have expired), or why not, as submit.lua does.
 local id, chunks, last = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local others, tenants = cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
@@ -13,7 +13,7 @@ end
 if redis.call('HLEN', key) ~= chunks then
   return { 'gone' }
 end
-local refusal = over_quota(tenants)
+local refusal = has_moved(cjson.decode(ARGV[6])) and { 'moved' } or over_quota(tenants)
 for _, first in ipairs(others) do
   local state = redis.call('HGET', KEY.job .. first, 'state')
   if is_dead_end(state) then

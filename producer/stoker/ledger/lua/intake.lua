@@ -61,6 +61,18 @@ local function identical_job(shape)
   return id
 end
 
+-- Whether references lead elsewhere than to the versions that jobs were checked against; see `registry.led_to`.
+local function has_moved(models)
+  for _, model in ipairs(models) do
+    local name, pick, number, maker = unpack(model)
+    local manifest = tostring(number_behind(name, pick)) == number and version_of(name, number)
+    -- The number may be another model's by now, which has its name.
+    if not (manifest and string.find(manifest, '"job":' .. cjson.encode(maker), 1, true)) then
+      return true
+    end
+  end
+end
+
 -- New jobs are those with their keys, from now on.
 local function hold_singletons(chunk)
   for _, job in ipairs(chunk.jobs) do

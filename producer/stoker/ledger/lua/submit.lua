@@ -1,9 +1,9 @@
--- Takes a few jobs in, or nothing of any. ARGV: jobs (JSON, see intake.lua), ISO time. A job is {id, number of its shape} or
---   {id, number of its shape, idempotency key, digest}.
+-- Takes a few jobs in, or nothing of any. ARGV: jobs (JSON, see intake.lua), ISO time, what references of
+--   models led to (JSON, see `has_moved`). A job is {id, number of its shape} or {…, idempotency key, digest}.
 -- Returns {place, id, …} of those for which an older job is given back: one with its idempotency key, or its singleton key, or
---   an identical one that has succeeded; {'conflict', key} if that has another spec; {'busy', id} of the job with the singleton
---   key of the first of several; {'missing' or the state it ended in, id} of a job to come after; {'quota', tenant, its jobs
---   that have not started, how many these may be}, or {'budget', …} as usage.lua has it.
+--   an identical one that has succeeded; {'conflict', key} if that has another spec; {'moved'} if `has_moved`; {'busy', id} of
+--   the job with the singleton key of the first of several; {'missing' or the state it ended in, id} of a job to come after;
+--   {'quota', tenant, its jobs that have not started, how many these may be}, or {'budget', …} as usage.lua has it.
 local chunk, iso = cjson.decode(ARGV[1]), ARGV[2]
 local older, fresh, coming, more, reused = {}, {}, {}, {}, {}
 -- The job whose place the only one of these takes.
@@ -64,6 +64,9 @@ for n, job in ipairs(chunk.jobs) do
   end
 end
 
+if #fresh > 0 and has_moved(cjson.decode(ARGV[3])) then
+  return { 'moved' }
+end
 local refusal = over_quota(more)
 if refusal then
   return refusal

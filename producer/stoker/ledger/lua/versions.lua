@@ -21,13 +21,16 @@ local function version_of(model, number)
   return manifest and not is_removed(manifest) and manifest or nil
 end
 
+-- The number that an alias, `latest` or a number stands for.
+local function number_behind(model, pick)
+  return pick == 'latest' and newest_number(model) or redis.call('HGET', KEY.aliases .. model, pick) or pick
+end
+
 -- The JSON of the version behind a reference; nil if there is none.
 local function version_behind(ref)
   local name, pick = string.match(ref, '^([%w._-]+)@?([%w._-]*)$')
   if not name then
     return nil
   end
-  pick = pick ~= '' and pick or 'champion'
-  local newest = pick == 'latest' and newest_number(name)
-  return version_of(name, newest or redis.call('HGET', KEY.aliases .. name, pick) or pick)
+  return version_of(name, number_behind(name, pick ~= '' and pick or 'champion'))
 end

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 import tensorflow as tf
 
-from stoker.client.submission import _Checks
+from stoker.client.checks import Checks
 from stoker.kinds import (
     MLP,
     Data,
@@ -132,7 +132,7 @@ def asked(spec: Spec, version: ModelVersion | None, run: Run) -> Any:
 
 
 def at_the_door(spec: Spec, version: ModelVersion | None, run: Run) -> Outcome:
-    checks = _Checks({"m": version} if version else {}, cast(Any, None))
+    checks = Checks({"m": version} if version else {}, cast(Any, None))
     return execute(kind_of(spec).check(spec, checks), run)
 
 
