@@ -27,7 +27,7 @@ from stoker_workers.ml.data.samples import load_sample
 from stoker_workers.ml.preprocessing import layers
 from stoker_workers.ml.preprocessing.target import encode_target
 from stoker_workers.ml.run import Outcome, Run, Stopped
-from stoker_workers.ml.training import dataset, rows
+from stoker_workers.ml.training import dataset, rows, step
 
 from .conftest import manifest_of
 
@@ -154,6 +154,30 @@ def test_the_saved_model_predicts_raw_rows_as_well_as_training_said(job: Attempt
     accuracy = np.mean(predictions.argmax(axis=1) == encode_target(manifest.signature, test))
     assert accuracy == pytest.approx(result.metrics["val_accuracy"])
     assert accuracy > 0.9
+
+
+@pytest.mark.usefixtures("graphs_traced")
+def test_a_validation_that_is_not_traced_measures_the_same(
+    job: Attempts, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = Train(model="m", data=str(table), epochs=2, metrics=("accuracy", "auc", "f1"), seed=1)
+    traced: list[bool] = []
+    compiled = step._compile
+
+    def noted(*arguments: Any, **options: Any) -> step.Loop:
+        traced.append(options.get("traced", True))
+        return compiled(*arguments, **options)
+
+    monkeypatch.setattr(step, "_compile", noted)
+    brief, _ = job.train(spec)
+    monkeypatch.setattr(step, "_FEW_STEPS", 1)
+    long, _ = job.train(spec)
+    assert traced == [True, False, True, True]
+    assert brief.history.keys() == long.history.keys()
+    for name, values in brief.history.items():
+        assert values == pytest.approx(long.history[name], rel=1e-5), name
+    for ours, theirs in zip(job.weights(brief), job.weights(long), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize(

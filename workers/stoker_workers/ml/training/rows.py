@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from math import prod
+from math import inf, prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -72,7 +72,14 @@ class Window:
 
 
 class EncodedRows(Protocol):
-    """Encoded rows that can be visited any number of times."""
+    """Encoded rows that can be visited any number of times.
+
+    Attributes:
+        count: how many there are; infinite where only reading them tells.
+    """
+
+    @property
+    def count(self) -> float: ...
 
     def windows(self, shuffle: Shuffle | None = None, skip: int = 0) -> Iterator[Window]:
         """All rows but the first `skip` of the order; in the order of the data if `shuffle` is None."""
@@ -89,18 +96,18 @@ class ResidentRows:
 
     def __init__(self, pieces: Iterator[Rows], count: int) -> None:
         arrays: Rows = {}
-        self._count = 0
+        self.count = 0
         for piece in pieces:
-            stop = self._count + rows_of(piece)
+            stop = self.count + rows_of(piece)
             for name, values in piece.items():
                 if name not in arrays:
                     arrays[name] = _aligned((count, *values.shape[1:]), values.dtype)
-                arrays[name][self._count : stop] = values
-            self._count = stop
-        self._rows = {name: _tensor_of(values[: self._count]) for name, values in arrays.items()}
+                arrays[name][self.count : stop] = values
+            self.count = stop
+        self._rows = {name: _tensor_of(values[: self.count]) for name, values in arrays.items()}
 
     def windows(self, shuffle: Shuffle | None = None, skip: int = 0) -> Iterator[Window]:
-        order = _order(self._count, shuffle, 0)[skip:]
+        order = _order(self.count, shuffle, 0)[skip:]
         if len(order):
             yield Window(self._rows, order)
 
@@ -116,6 +123,8 @@ class StreamedRows:
         "the prepared rows are too large to be kept in memory: every epoch reads the data anew, and shuffles within "
         f"windows of {WINDOW_BYTES >> 20} MiB"
     )
+
+    count = inf
 
     def __init__(self, source: Source, chosen: Choose, encode: Encode, batch_size: int) -> None:
         self._source = source

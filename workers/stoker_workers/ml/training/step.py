@@ -24,6 +24,9 @@ Totals = tuple[float, ...]
 Lines = NDArray[np.int32]
 """Row indices of shape (steps, batch size)."""
 
+# To trace validation takes as long as some twenty steps of a small network, operation by operation.
+_FEW_STEPS = 10
+
 _NOTHING: Mapping[str, tf.TensorSpec] = MappingProxyType({})
 
 Batch = Mapping[str, tf.Tensor]
@@ -143,9 +146,13 @@ def compile_training(
 
 
 def compile_validation(
-    network: keras.Model, objectives: Sequence[Objective], replicas: Replicas, *, weighted: bool
+    network: keras.Model, objectives: Sequence[Objective], replicas: Replicas, *, weighted: bool, steps: float
 ) -> Loop:
-    """One forward pass for each line of indices, divided among the replicas."""
+    """One forward pass for each line of indices, divided among the replicas.
+
+    Args:
+        steps: how many will be taken in all; a job that is resumed must find as many. Few are not traced.
+    """
 
     def step(window: Batch, mine: tf.Tensor, _count: tf.Tensor) -> tf.Tensor:
         batch = _taken(window, mine)
@@ -156,7 +163,8 @@ def compile_validation(
         ]
         return _totals(network, objectives, batch, outputs, losses)
 
-    return _compile(step, network, objectives, replicas, weighted=weighted)
+    traced = replicas.size > 1 or steps > _FEW_STEPS
+    return _compile(step, network, objectives, replicas, weighted=weighted, traced=traced)
 
 
 def _compile(
@@ -166,6 +174,7 @@ def _compile(
     replicas: Replicas,
     *,
     weighted: bool,
+    traced: bool = True,
     more: Mapping[str, tf.TensorSpec] = _NOTHING,
 ) -> Loop:
     rows = {input_key(place): tf.TensorSpec(tensor.shape, tensor.dtype) for place, tensor in enumerate(network.inputs)}
@@ -188,10 +197,10 @@ def _compile(
 
     # One graph serves every call, since all sizes are open. XLA is left out: on a CPU it takes longer to compile a
     # small network than the training takes.
-    compiled = tf.function(loop, input_signature=signature, autograph=False)
+    compiled = tf.function(loop, input_signature=signature, autograph=False) if traced else loop
 
     def call(window: Window, lines: Lines, totals: Totals) -> Totals:
-        return tuple(compiled(window.rows, lines, tf.constant(totals, tf.float64)).numpy().tolist())
+        return tuple(compiled(window.rows, tf.constant(lines), tf.constant(totals, tf.float64)).numpy().tolist())
 
     return call
 

@@ -97,8 +97,7 @@ class Trainer:
         self._replicas = replicas
         self._batch = spec.batch_size * spec.accumulate
         self._steps = math.ceil(position.rows / self._batch)
-        average = Average(spec.ema, network.trainable_variables, replicas) if spec.ema else None
-        self._average = average
+        self._average = average = Average(spec.ema, network.trainable_variables, replicas) if spec.ema else None
         self._variables: list[keras.Variable] = [*network.variables, *optimizer.variables]
         self._variables += average.variables if average else []
         self._best: Variables | None = None
@@ -125,7 +124,9 @@ class Trainer:
             self._frozen = training(self._freezing.head, schedule)
             schedule = self._freezing.afterwards(schedule, self._steps)
         self._thawed = training(network.trainable_variables, schedule)
-        self._validate = PacedLoop(compile_validation(network, self._objectives, replicas, weighted=weighted))
+        steps = spec.epochs * max(validation.count / self._validation_batch, 1) if validation else 0
+        validating = compile_validation(network, self._objectives, replicas, weighted=weighted, steps=steps)
+        self._validate = PacedLoop(validating)
         position.totals = no_rows(self._objectives)
 
     def resume(self, saved: Saved) -> None:
