@@ -1,11 +1,14 @@
 """Which models a predictor's process loads, and which of them make room: with real models, in this process."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 import pytest
 
 from stoker.errors import Unavailable
@@ -13,9 +16,11 @@ from stoker.lanes.failures import load_failures
 from stoker.models.manifest import ModelVersion
 from stoker.models.signature import Signature, TensorSpec
 from stoker.models.store import Store
+from stoker.models.tensors import decode_tensors, encode_tensors
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
 from stoker_workers.attempt.slot import Slot
+from stoker_workers.ml.prediction.predictor import Predictor
 from stoker_workers.serving.journal import Journal
 from stoker_workers.serving.loader import LoadedModel, Loader
 
@@ -123,6 +128,70 @@ def test_a_second_model_is_not_begun_before_the_first_is_loaded(
     load(loader, third)
     assert loader.model(second) is None, "its lane has not asked again, and yet it was loaded"
     load(loader, second)
+
+
+def test_a_model_answers_before_its_engines_are_compared_and_by_the_quickest_afterwards(
+    open_loader: OpenLoader,
+    load: Load,
+    models: list[ModelVersion],
+    journal: Gated,
+    store: Store,
+    tmp_path: Path,
+    eventually: Eventually,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.save(tmp_path / "numbers.keras")
+    numbers = version("numbers").model_copy(
+        update={
+            "signature": SIGNATURE.model_copy(update={"inputs": (TensorSpec(name="x", shape=(4,), dtype="float32"),)}),
+            "files": {"keras": store.put_file(tmp_path / "numbers.keras")},
+            "parameters": 5,
+        }
+    )
+    x = np.arange(4, dtype=np.float32)[None]
+
+    def answer(loaded: LoadedModel) -> Any:
+        [given] = loaded.answer([encode_tensors(x)])
+        assert isinstance(given, bytes)
+        return decode_tensors(given)
+
+    loader = open_loader()
+    served = load(loader, numbers)
+    journal.open.clear()
+    for _ in range(3):  # as its lane asks for it before each batch: the comparison begins, and waits
+        assert isinstance(loader.model(numbers), LoadedModel)
+        np.testing.assert_allclose(answer(served), model(x), rtol=1e-5)
+    assert loader.model(models[0]) is None, "no other is loaded meanwhile, for memory is known only afterwards"
+    assert "runs on" not in caplog.text
+    journal.open.set()
+    eventually(lambda: loader.model(numbers) is not None and "numbers@1 runs on litert" in caplog.text)
+    np.testing.assert_allclose(answer(served), model(x), rtol=1e-5)
+    load(loader, models[0])
+
+
+def test_a_model_whose_engines_cannot_be_compared_is_served_as_it_is(
+    open_loader: OpenLoader,
+    load: Load,
+    models: list[ModelVersion],
+    monkeypatch: pytest.MonkeyPatch,
+    eventually: Eventually,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(_predictor: Predictor, _rows: None) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Predictor, "_chosen", fails)
+    loader = open_loader()
+    load(loader, models[0])
+
+    def said() -> bool:
+        assert isinstance(loader.model(models[0]), LoadedModel)
+        return "were not compared" in caplog.text
+
+    eventually(said)
+    load(loader, models[1])
 
 
 def test_a_model_whose_lane_has_left_is_counted_and_makes_room(

@@ -20,7 +20,7 @@ from stoker.models.store import Store
 from stoker.redis.connection import Connection
 
 from ..attempt.slot import Slot
-from ..ml.prediction.loading import NoMemory
+from ..ml.prediction.loading import NoMemory, loading
 from ..ml.prediction.models import LoadedModels, loading_bytes
 from ..ml.prediction.predictor import Predictor
 from ..ml.prediction.runtime.pace import Pace
@@ -72,7 +72,10 @@ class LoadedModel:
 class Loader:
     """Loads models in a thread of its own, while loaded ones are served.
 
-    One model is loaded at a time, and the next is chosen when it has ended: its memory is known only then.
+    A model is served as soon as TensorFlow can compute it. The thread then makes and compares the other engines, which
+    takes longer than all that is before.
+
+    One model is loaded at a time, and the next is chosen when that has ended: its memory is known only then.
     """
 
     def __init__(self, slot: Slot, journal: Journal, connection: Connection, scratch: Path) -> None:
@@ -92,6 +95,7 @@ class Loader:
         self._thread = ThreadPoolExecutor(1, "stoker-loader")
         # What is loaded, beside which version, if that may not be evicted for it.
         self._loading: tuple[ModelVersion, Future[Predictor], ModelVersion | None] | None = None
+        self._comparing: Future[None] | None = None
         # Outages that loads ended with, by version, until the version is wanted again or another load succeeds.
         self._away: dict[tuple[str, datetime], Unavailable] = {}
         self._paces: weakref.WeakKeyDictionary[Predictor, Pace] = weakref.WeakKeyDictionary()
@@ -111,6 +115,9 @@ class Loader:
     def _model(self, version: ModelVersion, beside: ModelVersion | None) -> LoadedModel | StokerError | None:
         self._settle()
         if predictor := self._models.find(version):
+            # Not at the first look at it, so that its first request is not computed beside that.
+            if not predictor.is_compared and predictor in self._paces and not self._loading and not self._comparing:
+                self._comparing = self._thread.submit(self._compare, predictor)
             return self._handle(predictor)
         if away := self._away.pop((version.ref, version.created_at), None):
             raise away
@@ -121,7 +128,7 @@ class Loader:
                 "`custom_objects` in the settings of one where it is installed"
             )
         # Checked before `admit_load`, which admits one worker at a time.
-        if self._loading:
+        if self._loading or self._comparing:
             return None
         if failure := self._connection.run(failures.admit_load(version)):
             return failure.as_error()
@@ -139,14 +146,18 @@ class Loader:
         self._models.evict_all(keep=1)
 
     def _begin(self, version: ModelVersion, beside: ModelVersion | None) -> None:
-        self._loading = version, self._thread.submit(self._load, version), beside
+        self._loading = version, self._thread.submit(self._load, version, compare=beside is not None), beside
 
-    def _load(self, version: ModelVersion) -> Predictor:
+    def _load(self, version: ModelVersion, *, compare: bool) -> Predictor:
         # It was read without a look at who has signed it.
         if self._slot.signatures.trust:
             version = self._connection.run(registry.resolve(version.ref, self._slot.check_version))
         with self._journal.load(version):
-            return Predictor.load(version, self._store, self._scratch, custom=self._custom)
+            return Predictor.load(version, self._store, self._scratch, custom=self._custom, compare=compare)
+
+    def _compare(self, predictor: Predictor) -> None:
+        with self._journal.load(predictor.version), loading(predictor.version.ref):
+            predictor.compare()
 
     def _settle(self) -> None:
         """Keep the model, or the error, of a load that has ended, even if nobody waits for it any more.
@@ -154,6 +165,8 @@ class Loader:
         Raises:
             Unavailable: Redis is away.
         """
+        if self._comparing and self._comparing.done():
+            self._compared(self._comparing)
         if not self._loading or not self._loading[1].done():
             return
         (version, load, beside), self._loading = self._loading, None
@@ -174,6 +187,14 @@ class Loader:
             self._models.add(version, predictor)
             self._away.clear()
             self._connection.run(failures.loaded(version))
+
+    def _compared(self, comparison: Future[None]) -> None:
+        self._comparing = None
+        self._models.keep_within_limit()
+        try:
+            comparison.result()
+        except StokerError as error:
+            _log.error("a model is computed by TensorFlow alone, for its engines were not compared: %s", error.message)
 
     def _handle(self, predictor: Predictor) -> LoadedModel:
         return LoadedModel(predictor, self._paces.setdefault(predictor, Pace(_TARGET_S, _LARGEST_BATCH)), self._journal)

@@ -60,6 +60,10 @@ class LoadedModels:
     def add(self, version: ModelVersion, predictor: Predictor) -> None:
         """Add a predictor; evicts the least recently used ones if necessary."""
         self._predictors[_key(version)] = predictor
+        self.keep_within_limit()
+
+    def keep_within_limit(self) -> None:
+        """Evict the least recently used predictors if some have grown; the newest stays."""
         self._evict(self._limit_bytes, keep=1)
 
     def evict_all(self, *, keep: int = 0) -> bool:

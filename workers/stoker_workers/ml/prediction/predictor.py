@@ -18,7 +18,7 @@ from ..custom import distribution
 from ..garbage import collect
 from .loading import first_line, loading
 from .opening import Model, open_version, other_engines, reference_engine
-from .runtime import MEASURED_ROWS, Engine, EngineChoice, ModelFailed, choose, pilot
+from .runtime import MEASURED_ROWS, Engine, EngineChoice, ModelFailed, TensorFlowEngine, choose, pilot
 from .runtime.requests import answer_encoded
 
 MAX_BATCH = 1024
@@ -31,7 +31,7 @@ class FailsOnInputs(InvalidJob):
 
 
 class Predictor:
-    """A loaded model with its engines. For one thread.
+    """A loaded model with its engines. For one thread, but that another may compare the engines meanwhile.
 
     Args:
         version: the model's description.
@@ -39,15 +39,23 @@ class Predictor:
         max_batch: the most rows per call; more rows are predicted in several calls.
         rows: how many rows will be predicted in all, in large batches; None for requests without an end. Engines that
             take longer to make than they save are not made.
+        compare: whether the engines are compared at once, and not later by `compare`.
 
     Attributes:
-        engines: the engine for each batch size, as measured on this device; empty if the model failed on made-up
-            inputs, so that TensorFlow computes everything.
+        engines: the engine for each batch size, as measured on this device; empty before they are compared, and if the
+            model failed on made-up inputs, so that TensorFlow computes everything.
+        is_compared: whether they have been, or are being.
         remarks: why there are not as many engines as could be, in sentences.
     """
 
     def __init__(
-        self, version: ModelVersion, model: Model, max_batch: int = MAX_BATCH, rows: int | None = None
+        self,
+        version: ModelVersion,
+        model: Model,
+        max_batch: int = MAX_BATCH,
+        rows: int | None = None,
+        *,
+        compare: bool = True,
     ) -> None:
         self.version = version
         self.model = model
@@ -55,7 +63,11 @@ class Predictor:
         self._max_batch = max_batch
         self._reference = reference_engine(model, version.signature, max_batch)
         self.remarks: list[str] = []
-        self.engines = self._chosen(rows)
+        self.engines: list[EngineChoice] = []
+        # An engine of TensorFlow, and no other, can be compared while it computes in another thread.
+        self.is_compared = compare or not isinstance(self._reference, TensorFlowEngine)
+        if self.is_compared:
+            self.compare(rows)
 
     @classmethod
     def load(
@@ -66,14 +78,17 @@ class Predictor:
         max_batch: int = MAX_BATCH,
         rows: int | None = None,
         custom: Sequence[str] = (),
+        *,
+        compare: bool = True,
     ) -> Self:
         """Fetch and verify a version's file, check and load it, and measure the engines.
 
-        It takes less than 2 s for all but large models.
+        It takes less than 2 s for all but large models, and most of that the engines.
 
         Args:
             scratch: an existing folder for the file, which is deleted again.
             custom: modules whose Keras classes it may have.
+            compare: see `Predictor`.
 
         Raises:
             NoMemory: there is not enough memory for it.
@@ -84,7 +99,7 @@ class Predictor:
         tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
         with loading(version.ref):
             model = open_version(version, store, scratch, custom)
-            predictor = cls(version, model, max_batch, rows)
+            predictor = cls(version, model, max_batch, rows, compare=compare)
         for module, made_with in version.modules.items():
             if (installed := distribution(module)) != made_with:
                 predictor._say(
@@ -92,6 +107,11 @@ class Predictor:
                     f"was made with {made_with or 'no distribution'} for {module}; here is {installed or 'none'}",
                 )
         return predictor
+
+    def compare(self, rows: int | None = None) -> None:
+        """Make the other engines, and choose the quickest for each batch size."""
+        self.is_compared = True
+        self.engines = self._chosen(rows)
 
     @property
     def size_bytes(self) -> int:
