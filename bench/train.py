@@ -17,20 +17,26 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 import stoker
-from stoker.kinds import CNN, MLP
+from stoker.kinds import CNN, MLP, ResNet, Sequence
 from stoker.local import LocalStack
 from stoker.settings import Settings
 from stoker_workers.ml.data.samples import load_sample
 
 from .figures import Figures, await_worker, median, spread, write
+
+# Of the tokens.
+_IDS = 2_000
 
 
 @dataclass(frozen=True)
@@ -39,13 +45,13 @@ class Case:
 
     Attributes:
         data: writes the data and gives its reference.
-        network: the layers of the plain script.
+        network: the plain script's, from the input on.
     """
 
-    architecture: MLP | CNN
+    architecture: MLP | CNN | ResNet | Sequence
     epochs: int
     data: Callable[[Path], str]
-    network: Callable[[], list[keras.layers.Layer]]
+    network: Callable[[keras.KerasTensor], keras.KerasTensor]
 
 
 def _digits(_: Path) -> str:
@@ -60,10 +66,31 @@ def _table(folder: Path) -> str:
 
 
 def _images(folder: Path) -> str:
+    return _pictures(folder / "images.npz", 4_000, (28, 28))
+
+
+def _colours(folder: Path) -> str:
+    return _pictures(folder / "colours.npz", 1_000, (32, 32, 3))
+
+
+def _pictures(path: Path, rows: int, shape: tuple[int, ...]) -> str:
+    random = np.random.default_rng(0)
+    y = random.integers(0, 10, size=rows)
+    x = random.normal(size=(10, *shape))[y] + random.normal(scale=3, size=(rows, *shape))
+    return _saved(path, x.astype(np.float32), y)
+
+
+def _tokens(folder: Path) -> str:
+    """Lists of 20 to 40 ids, a third of which tell the class."""
     random = np.random.default_rng(0)
     y = random.integers(0, 10, size=4_000)
-    x = random.normal(size=(10, 28, 28))[y] + random.normal(scale=3, size=(4_000, 28, 28))
-    return _saved(folder / "images.npz", x.astype(np.float32), y)
+    ids = [
+        np.where(random.random(size) < 1 / 3, 1 + label, random.integers(1, _IDS, size))
+        for label, size in zip(y, random.integers(20, 41, size=len(y)), strict=True)
+    ]
+    path = folder / "tokens.parquet"
+    pq.write_table(pa.table({"tokens": ids, "y": y}), path)
+    return str(path)
 
 
 def _saved(path: Path, x: NDArray[np.float32], y: NDArray[np.int64]) -> str:
@@ -71,27 +98,64 @@ def _saved(path: Path, x: NDArray[np.float32], y: NDArray[np.int64]) -> str:
     return str(path)
 
 
-def _dense(*sizes: int) -> list[keras.layers.Layer]:
-    return [*(keras.layers.Dense(size, activation="relu") for size in sizes), keras.layers.Dense(10, "softmax")]
+def _read(data: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Rows and labels as one would read them; numbers are scaled, ids are padded with 0."""
+    if data.endswith(".parquet"):
+        table = pq.read_table(data)
+        return keras.utils.pad_sequences(table["tokens"].to_pylist(), padding="post"), table["y"].to_numpy()
+    if data.startswith("sample://"):
+        columns = next(iter(load_sample("digits", "train").batches(10_000)))
+        x, y = columns["x"], columns["y"]
+    else:
+        with np.load(data) as arrays:
+            x, y = arrays["x"], arrays["y"]
+    return ((x - x.mean(axis=0)) / (x.std(axis=0) + 1e-7)).astype(np.float32), y
 
 
-def _convolutions() -> list[keras.layers.Layer]:
-    return [
-        keras.layers.Reshape((28, 28, 1)),
-        keras.layers.Conv2D(32, 3, padding="same", activation="relu"),
-        keras.layers.MaxPooling2D(2),
-        keras.layers.Conv2D(64, 3, padding="same", activation="relu"),
-        keras.layers.MaxPooling2D(2),
-        keras.layers.Flatten(),
-        *_dense(64),
-    ]
+def _dense(tensor: keras.KerasTensor, *sizes: int) -> keras.KerasTensor:
+    for size in sizes:
+        tensor = keras.layers.Dense(size, activation="relu")(tensor)
+    return keras.layers.Dense(10, activation="softmax")(tensor)
+
+
+def _convolutions(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    tensor = keras.layers.Reshape((28, 28, 1))(tensor)
+    for filters in (32, 64):
+        tensor = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(tensor)
+        tensor = keras.layers.MaxPooling2D(2)(tensor)
+    return _dense(keras.layers.Flatten()(tensor), 64)
+
+
+def _residual(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    tensor = _convolved(tensor, 16)
+    for stage, filters in enumerate((16, 32, 64)):
+        for strides in (2 if stage else 1, 1):
+            first = _normed(tensor)
+            hidden = _convolved(_normed(_convolved(first, filters, strides)), filters)
+            kept = tensor if tensor.shape == hidden.shape else _convolved(first, filters, strides, size=1)
+            tensor = keras.layers.Add()([kept, hidden])
+    return _dense(keras.layers.GlobalAveragePooling2D()(_normed(tensor)))
+
+
+def _convolved(tensor: keras.KerasTensor, filters: int, strides: int = 1, size: int = 3) -> keras.KerasTensor:
+    return keras.layers.Conv2D(filters, size, strides, "same", use_bias=False)(tensor)
+
+
+def _normed(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    return keras.layers.ReLU()(keras.layers.BatchNormalization()(tensor))
+
+
+def _recurrent(tensor: keras.KerasTensor) -> keras.KerasTensor:
+    return _dense(keras.layers.LSTM(64)(keras.layers.Embedding(_IDS, 64, mask_zero=True)(tensor)))
 
 
 CASES = {
-    "digits-30": Case(MLP(), 30, _digits, lambda: _dense(64, 32)),
-    "digits-10": Case(MLP(), 10, _digits, lambda: _dense(64, 32)),
-    "table": Case(MLP(hidden=(256, 128)), 5, _table, lambda: _dense(256, 128)),
+    "digits-30": Case(MLP(), 30, _digits, lambda row: _dense(row, 64, 32)),
+    "digits-10": Case(MLP(), 10, _digits, lambda row: _dense(row, 64, 32)),
+    "table": Case(MLP(hidden=(256, 128)), 5, _table, lambda row: _dense(row, 256, 128)),
     "images": Case(CNN(), 3, _images, _convolutions),
+    "resnet": Case(ResNet(), 2, _colours, _residual),
+    "lstm": Case(Sequence(), 3, _tokens, _recurrent),
 }
 
 
@@ -115,14 +179,9 @@ def run_script(case: Case, data: str, folder: Path, seed: int) -> Figures:
     """What one would write by hand."""
     started = time.perf_counter()
     keras.utils.set_random_seed(seed)
-    if data.startswith("sample://"):
-        columns = next(iter(load_sample("digits", "train").batches(10_000)))
-        x, y = columns["x"], columns["y"]
-    else:
-        with np.load(data) as arrays:
-            x, y = arrays["x"], arrays["y"]
-    x = ((x - x.mean(axis=0)) / (x.std(axis=0) + 1e-7)).astype(np.float32)
-    model = keras.Sequential([keras.Input(x.shape[1:]), *case.network()])
+    x, y = _read(data)
+    row = keras.Input(x.shape[1:], dtype=x.dtype)
+    model = keras.Model(row, case.network(row))
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     fit_started = time.perf_counter()
     fitted = model.fit(x, y, epochs=case.epochs, batch_size=32, validation_split=0.1, verbose=0)
