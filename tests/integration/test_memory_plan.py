@@ -14,7 +14,7 @@ from .conftest import serving
 # What the process may take on top of what it has, and a layer whose outputs for a whole batch do not fit into that.
 # What is left of it when the last such output does not fit is what threads and libraries may take meanwhile: on a busy
 # machine some tens of MiB, and a process whose library gets none is aborted.
-MIB, WIDTH, BATCH = 600, 60_000, 1024
+MIB, WIDTH, BATCH = 450, 60_000, 1024
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,6 @@ from . import machine
 from .machine import Nvml, Probe
 
 _log = logging.getLogger(__name__)
-WORKER = (sys.executable, "-m", "stoker_workers")
 # A little longer than a worker takes at most to drain.
 _DRAIN_S = 72.0
 _POLL_S = 0.5
@@ -94,15 +93,16 @@ def _library_path() -> str:
     return os.pathsep.join([*filter(None, [os.environ.get("LD_LIBRARY_PATH")]), *installed])
 
 
-def run(workers: Sequence[DeviceWorker], *, command: Sequence[str] = WORKER) -> int:
+def run(workers: Sequence[DeviceWorker], *, command: Sequence[str] | None = None) -> int:
     """Run workers until SIGTERM or Ctrl-C, or until all have ended by themselves; gives the exit status.
 
     A worker that crashes is started again. The first signal drains all workers, a second one hurries them.
     To be called from the main thread.
 
     Args:
-        command: the program that runs one worker.
+        command: the program that runs one worker; None for this Python's `stoker_workers`.
     """
+    command = command or (sys.executable, "-m", "stoker_workers")
     share = (machine.memory_bytes() or 0) // len(workers)
     gpus = sum(worker.device.startswith("gpu") for worker in workers)
     reader, writer = os.pipe()
