@@ -438,13 +438,12 @@ def test_who_comes_for_the_last_event_of_a_job_that_is_forgotten_is_told(
 def test_when_no_connection_is_free_the_error_names_the_setting(redis_url: str) -> None:
     settings = Settings(redis_url=redis_url, max_connections=4, socket_timeout_s=0.1)
     with stoker.Client(settings=settings) as client:
-        pool = client._connection._pool.get()
-        for _ in range(4):
-            assert pool.free.acquire(0)
+        links = client._connection._links.get()
+        taken = [links.take() for _ in range(4)]
         with pytest.raises(stoker.Unavailable, match=r"^all 4 connections to Redis .* raise STOKER_MAX_CONNECTIONS$"):
             client.jobs()
-        for _ in range(4):
-            pool.free.release()
+        for link in taken:
+            links.give_back(link)
         assert client.jobs() == []
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 import redis
@@ -19,18 +18,17 @@ from ..settings import Settings
 from ..urls import masked, sentinels_of, user_of
 from .calls import Call, Caller
 from .limits import MAX_CONNECTIONS, Limits
-from .links import Links
+from .links import Links, ThreadLinks
 from .origin import origin
 from .retries import Tries
 from .scopes import PerLoop, PerProcess
-from .turns import Turns
 
 T = TypeVar("T")
 
 # Outlasts a broken connection, a server that restarts at once, or a lost reply.
 HICCUP_S = 1.0
 _LONGEST_BLOCK_S = 5.0
-# redis-py raises when its pool is empty; here a call waits for a connection, see `_Pool`.
+# redis-py raises when its pool is empty; here a call waits for a connection, see `links`.
 _UNBOUNDED = 2**31
 _NOBODY = Caller()
 
@@ -64,7 +62,7 @@ class Connection:
         self.patience_s = patience_s
         self.longest_block_s = longest_block_s
         self._limits = Limits(where, max_connections, timeout_s)
-        self._pool = PerProcess(lambda: _Pool(connect(), Turns(max_connections)))
+        self._links = PerProcess(lambda: ThreadLinks(connect(), self._limits))
         self._closed = False
 
     @classmethod
@@ -76,7 +74,7 @@ class Connection:
     @property
     def client(self) -> redis.Redis:
         """This process' client of redis-py."""
-        return self._pool.get().client
+        return self._links.get().client
 
     def run(self, call: Call[T], *, patience_s: float | None = None) -> T:
         """Send a call and decode the reply; retried for `patience_s` while Redis is away.
@@ -113,20 +111,19 @@ class Connection:
             client.connection_pool.sentinel_manager.close()
 
     def _send(self, call: Call[T]) -> object:
-        pool = self._pool.get()
-        if not pool.free.acquire(timeout=self._limits.wait_s):
-            raise self._limits.exhausted()
+        links = self._links.get()
+        link = links.take()
         try:
-            return pool.client.execute_command(*call.command(self.caller))
+            return links.exchange(link, call.command(self.caller))
         except NoScriptError as missing:
             try:
-                pool.client.execute_command(*call.loading())
+                links.exchange(link, call.loading())
             except NoPermissionError:
                 # Somebody who may loads it soon: see stoker.access.loading.
                 raise missing from None
-            return pool.client.execute_command(*call.command(self.caller))
+            return links.exchange(link, call.command(self.caller))
         finally:
-            pool.free.release()
+            links.give_back(link)
 
 
 class AsyncConnection:
@@ -194,14 +191,6 @@ class AsyncConnection:
             return await links.exchange(link, call.command(self.caller))
         finally:
             links.give_back(link)
-
-
-@dataclass(frozen=True)
-class _Pool:
-    """One process' connections; `free` counts those that no call uses."""
-
-    client: redis.Redis
-    free: Turns
 
 
 def closed() -> ClientClosed:

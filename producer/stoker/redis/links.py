@@ -1,4 +1,8 @@
-"""An event loop's connections to Redis, each lent to one call at a time."""
+"""Connections to Redis, each lent to one call at a time: those of a process, and those of an event loop.
+
+redis-py itself takes one from its pool and puts it back for each call, keeps statistics of that, and, for asyncio, sets
+a clock for writing and another for reading: twice the time of all else that a call costs.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,15 +12,77 @@ import redis.asyncio
 
 from .calls import Word
 from .limits import Limits
+from .turns import Turns
 
 Link = redis.asyncio.Connection
+ThreadLink = redis.connection.ConnectionInterface
+
+
+class ThreadLinks:
+    """Lends connections of a redis-py client to threads.
+
+    Args:
+        client: connects.
+
+    Attributes:
+        client: the same.
+    """
+
+    def __init__(self, client: redis.Redis, limits: Limits) -> None:
+        self.client = client
+        self._limits = limits
+        self._turns = Turns(limits.connections)
+        # The one that was used last is the next.
+        self._idle: list[ThreadLink] = []
+
+    def take(self) -> ThreadLink:
+        """A connection for one call after another, until it is given back.
+
+        Raises:
+            RedisUnavailable: none was free in time.
+            RedisError, OSError: Redis cannot be reached.
+        """
+        if not self._turns.acquire(timeout=self._limits.wait_s):
+            raise self._limits.exhausted()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        try:
+            return self.client.connection_pool.get_connection()
+        except BaseException:
+            self._turns.release()
+            raise
+
+    def give_back(self, link: ThreadLink) -> None:
+        """Take back a connection, in whatever state it is."""
+        self._idle.append(link)
+        self._turns.release()
+
+    def exchange(self, link: ThreadLink, words: Sequence[Word]) -> object:
+        """Send a command, and read the reply; connects first where the connection was lost.
+
+        Raises:
+            RedisError, OSError: Redis cannot be reached, or answers with an error.
+        """
+        link.connect()
+        if _is_spoilt(link):
+            link.disconnect()
+            link.connect()
+        link.send_command(*words)
+        return self.client.parse_response(link, words[0])
+
+
+def _is_spoilt(link: ThreadLink) -> bool:
+    """Whether there is something to read before anything was sent: the end, as a rule."""
+    try:
+        return bool(link.can_read())
+    except (redis.ConnectionError, redis.TimeoutError, OSError):
+        return True
 
 
 class Links:
-    """Lends connections of a redis-py client.
-
-    redis-py itself takes one from its pool and puts it back for each call, keeps statistics of that, and sets a clock
-    for writing and another for reading: twice the time of all else that a call costs. Here one clock runs for a call.
+    """Lends connections of a redis-py client to tasks. One clock runs for a call.
 
     Args:
         client: connects; nothing else uses its pool.
