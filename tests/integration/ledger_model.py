@@ -94,6 +94,8 @@ class LedgerModel:
         job.fields.add("makes" if new.spec.kind == "train" else "model")
         if new.spec.kind in ("deploy", "evaluate"):
             job.fields.add("keeps_nothing")
+        if new.spec.kind == "deploy":
+            job.fields.add("beside")
         if new.queue.startswith("gpu.") and new.spec.device == "auto":
             job.fields.add("may_fall_back")
         if waited_for or held:

@@ -278,6 +278,20 @@ def test_the_latest_version_is_the_newest_for_clients_and_for_jobs(connection: C
         stoker.Deploy(model="digits@2", alias="latest")
 
 
+def test_a_deployments_claim_brings_the_version_that_it_is_held_against(connection: Connection) -> None:
+    attempt = claimed(connection, submitted(connection))
+    connection.run(attempts.succeed(attempt, result_of(), [version(1, attempt.job_id)]))
+
+    def beside(model: str, alias: str) -> bytes | None:
+        job = NewJob(str(uuid.uuid4()), stoker.Deploy(model=model, alias=alias), "cpu.batch", ())
+        [job_id] = connection.run(intake.submit([job]))
+        return claimed(connection, job_id).beside
+
+    assert json.loads(beside("digits@1", "champion") or b"")["version"] == 1
+    assert beside("digits@1", "live") == b""
+    assert beside(f"job:{attempt.job_id}", "champion") is None
+
+
 def test_a_version_that_comes_with_an_alias_has_it_at_once(connection: Connection) -> None:
     attempt = claimed(connection, submitted(connection))
     canary = MoveAlias(model="digits@1", alias="canary")

@@ -74,13 +74,17 @@ def test_a_constant_table_that_is_used_as_a_whole_comes_along() -> None:
     assert linked("return KEY[ARGV[1]]\n", library, {"KEY": {"job": "j:"}}).startswith(library)
 
 
-def test_what_only_a_function_that_is_seldom_called_uses_is_built_when_it_is_called() -> None:
+def test_what_only_a_function_that_is_seldom_called_uses_is_built_when_it_is_first_called() -> None:
     assert linked("return STEP or twice(1)\n", LIBRARY, {}, seldom=["twice"]) == (
         "local STEP = 1\n"
+        "local built_twice\n"
         "local function twice(...)\n"
-        "  local function add(n)\n    return n + STEP\n  end\n"
-        "  local function twice(n)\n    return add(add(n))\n  end\n\n"
-        "  return twice(...)\n"
+        "  if not built_twice then\n"
+        "    local function add(n)\n      return n + STEP\n    end\n"
+        "    local function twice(n)\n      return add(add(n))\n    end\n\n"
+        "    built_twice = twice\n"
+        "  end\n"
+        "  return built_twice(...)\n"
         "end\n"
         "return STEP or twice(1)\n"
     )

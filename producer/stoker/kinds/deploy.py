@@ -1,5 +1,6 @@
 """The `Deploy` job: bring a model version into service, at once or step by step beside the one that serves."""
 
+from functools import cache
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
@@ -102,10 +103,7 @@ class Deploy(JobSpec["DeployResult"]):
         if any(one >= two for one, two in pairwise(self.steps)):
             raise InvalidJob(f"steps={_listed(self.steps)} must grow: give each share once, the smallest first")
         if not self.is_gradual:
-            fields = type(self).model_fields
-            given = [
-                name for name in _OF_STEPS if getattr(self, name) != fields[name].get_default(call_default_factory=True)
-            ]
+            given = [name for name, default in _without_steps().items() if getattr(self, name) != default]
             if given:
                 raise InvalidJob(
                     f"{given[0]} says how steps go, and there are none: give steps, such as (0.01, 0.1, 0.5), or "
@@ -117,6 +115,13 @@ class Deploy(JobSpec["DeployResult"]):
                 "longer max_wait"
             )
         return self
+
+
+@cache
+def _without_steps() -> dict[str, object]:
+    """What stands in the fields that say how steps go where there are none."""
+    fields = Deploy.model_fields
+    return {name: fields[name].get_default(call_default_factory=True) for name in _OF_STEPS}
 
 
 class DeployResult(JobResult):

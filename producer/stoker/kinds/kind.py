@@ -69,7 +69,7 @@ class Kind(Generic[S]):
             run out while that would have helped is followed by one that runs by the next plan.
         work: numbers of a job that its time is about proportional to, by name.
         samples: what is sampled of the requests to the first model that it reads, from its first attempt to its end.
-        predicts: whether what the first model that it reads gives is sampled, where that is watched.
+        predicts: whether what the first model that it reads gives is sampled, where that is watched, and guarded.
         differs: why a job that is equal to another may give or do something else, in words behind "reuse='identical' ";
             "" if it does not, so that the result of one may be given for that of the other.
         check: what is refused at submit; gives the spec with its data as a worker finds them.

@@ -36,6 +36,7 @@ class Attempt:
         likeness: what it has in common with others, as JSON that may have been written by anyone; "" if unknown.
         models: the versions that it reads, in order, as JSON that may have been written by anyone; nothing for one that
             another job makes, or that is not there.
+        beside: likewise the version that the first of them is held against, nothing for none; None if that is not known.
         children: the results of the job's children, in order, as such JSON.
         asked: of a job that goes on with each of its children, all that it has asked for, in order, as such JSON:
             each a `ChildJob`, but for what it has reached.
@@ -66,6 +67,7 @@ class Attempt:
     memory_plan: int = 0
     likeness: str = ""
     models: tuple[bytes, ...] = ()
+    beside: bytes | None = None
     children: tuple[bytes, ...] = ()
     asked: tuple[bytes, ...] = ()
     reached: tuple[tuple[bytes, bytes], ...] = ()
@@ -113,6 +115,7 @@ def read_attempt(job_id: str, owner: str, fields: Mapping[str, Any]) -> Attempt:
         memory_plan=number("memory_plan"),
         likeness=text("likeness"),
         models=tuple(fields.get("models") or ()),
+        beside=fields.get("beside"),
         children=tuple(fields.get("children") or ()),
         asked=tuple(fields.get("asked") or ()),
         reached=_pairs(fields.get("reached") or ()),

@@ -244,6 +244,7 @@ def _shape(job: NewJob, further: Mapping[str, str]) -> dict[str, object]:
         "release": RELEASE,
         "after": " ".join(job.after),
         "model": " ".join(kind.models(spec)),
+        "beside": kind.beside(spec),
         "makes": getattr(spec, kind.makes) if kind.makes else "",
         "traceparent": job.traceparent,
         "resubmits": job.resubmits,

@@ -36,7 +36,15 @@ _INCLUDES = {
 # What few of a script's runs call.
 _SELDOM = {
     "submit": ("finish",),
-    "claim": ("condemn", "await_worker"),
+    "claim": (
+        *("condemn", "await_worker", "wait_until", "enqueue", "call_back", "withdraw", "stop", "stop_waiting_for_worker"),
+        *("with_offers", "lacking", "child_as_seen", "run_ms_of"),
+    ),
+    "commit": (
+        *("make_sound", "start", "withdraw", "fill_all", "enqueue_when_due", "enqueue", "stop_waiting_for_worker"),
+        *("clear_pause", "end_sampling", "run_ms_of", "raise_alarm", "move_alias", "open_route"),
+        *("notify_parent", "keep_ended_children", "spent_by", "budget_of"),
+    ),
     "release": ("await_worker",),
 }
 # What scripts use and is none.

@@ -30,7 +30,7 @@ def linked(script: str, library: str, constants: Mapping[str, Mapping[str, str]]
     Args:
         library: statements, each from the first column on, and what belongs to it further in or an `end`.
         constants: tables of texts, by name: where one stands with a field, the text takes its place.
-        seldom: functions that few runs call: what only they use is built by those runs alone.
+        seldom: functions that few runs call: what only they use is built by those runs alone, once.
 
     Raises:
         ValueError: a constant table has no such field.
@@ -58,8 +58,9 @@ def _used(parts: Sequence[_Part], names: Collection[str]) -> list[_Part]:
 
 
 def _when_called(name: str, parts: Sequence[_Part]) -> str:
-    body = textwrap.indent("".join(part.text for part in parts), "  ")
-    return f"local function {name}(...)\n{body}  return {name}(...)\nend\n"
+    body = textwrap.indent("".join(part.text for part in parts), "    ")
+    build = f"  if not built_{name} then\n{body}    built_{name} = {name}\n  end\n"
+    return f"local built_{name}\nlocal function {name}(...)\n{build}  return built_{name}(...)\nend\n"
 
 
 @cache

@@ -24,6 +24,8 @@ from .slot import Slot
 # A child that has ended is described by the same words at each step of its parent: to read those is most of a step.
 # A slot keeps so many, some 10 kB each.
 _MOST_CHILDREN_KEPT = 1024
+# So are the versions of models for jobs that take milliseconds.
+_MOST_VERSIONS_KEPT = 64
 
 
 def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
@@ -51,7 +53,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         access=Access(settings.data_roots, slot.store.place),
         targets=Targets(settings.export_roots, slot.store.url),
         models=models,
-        beside=_beside(slot, spec, models),
+        beside=_beside(slot, attempt, spec, models),
         checkpoints=checkpoints,
         left_out=left_out,
         children=_children(attempt),
@@ -61,7 +63,7 @@ def prepared(slot: Slot, attempt: Attempt, spec: Spec) -> Run:
         slots=_slots_for_children(slot, spec),
         part_s=settings.part_s,
         memory_plan=attempt.memory_plan,
-        guard=slot.insist(guards.of(models[0].name)) if models else None,
+        guard=slot.insist(guards.of(models[0].name)) if kind_of(spec).predicts else None,
     )
 
 
@@ -72,7 +74,7 @@ def _models(slot: Slot, attempt: Attempt, spec: Spec) -> tuple[ModelVersion, ...
     is_read = len(attempt.models) == len(refs) and slot.signatures.trust is None
     claimed = attempt.models if is_read else (b"",) * len(refs)
     versions = tuple(
-        registry.read_version(version) if version else _resolved(slot, attempt, ref)
+        _version(version) if version else _resolved(slot, attempt, ref)
         for ref, version in zip(refs, claimed, strict=True)
     )
     words = {module_word(module) for version in versions for module in version.modules}
@@ -81,12 +83,19 @@ def _models(slot: Slot, attempt: Attempt, spec: Spec) -> tuple[ModelVersion, ...
     return versions
 
 
-def _beside(slot: Slot, spec: Spec, models: Sequence[ModelVersion]) -> ModelVersion | None:
-    """The version that the first model is held against, if there is one."""
+@lru_cache(maxsize=_MOST_VERSIONS_KEPT)
+def _version(document: bytes) -> ModelVersion:
+    return registry.read_version(document)
+
+
+def _beside(slot: Slot, attempt: Attempt, spec: Spec, models: Sequence[ModelVersion]) -> ModelVersion | None:
+    """The version that the first model is held against, if there is one; read here if the claim has not."""
     alias = kind_of(spec).beside(spec)
     if alias is None:
         return None
     try:
+        if attempt.beside is not None and slot.signatures.trust is None:
+            return _version(attempt.beside) if attempt.beside else None
         return slot.insist(registry.resolve(f"{models[0].name}@{alias}", slot.check_version))
     except ModelNotFound:
         return None

@@ -37,6 +37,12 @@ local function versions_of(refs)
   return versions
 end
 
+-- The version under an alias of the first of these models; '' if there is none, nil where that model is not known.
+local function version_beside(refs, alias)
+  local name = string.match(string.match(refs or '', '^%S*'), '^([%w._-]+)@?[%w._-]*$')
+  return name and alias and (version_behind(name .. '@' .. alias) or '')
+end
+
 -- The children of a job, in order: {attempt, number, what is noted of it, its id}; none if it has no children.
 local function children_of(id)
   local fields, order = redis.call('HGETALL', KEY.children .. id), {}
@@ -166,6 +172,10 @@ local answer = { 'claimed', 'number', tonumber(attempt), 'spec', job.spec or '',
   'children', asked_at and not job.wakes_each and results_of_children(id) or {},
   'children_ms', asked_at and math.max(1, now_ms() - asked_at) or 0, 'release', tonumber(job.release or 0),
   'envelope', job.envelope or '', 'losses', tonumber(job.losses or 0) }
+local beside = version_beside(job.model, job.beside)
+if beside then
+  answer[#answer + 1], answer[#answer + 2] = 'beside', beside
+end
 if job.kept then
   answer[#answer + 1], answer[#answer + 2] = 'kept', job.kept
 end

@@ -149,9 +149,6 @@ end
 -- that has not; unless it wants to learn of each. Returns the parent, its state and its outcome if it ends.
 local function notify_parent(id, state, outcome, job)
   local parent = job.parent
-  if not parent then
-    return nil
-  end
   local children = KEY.children .. parent
   -- Once the parent has ended it waits for no child.
   local noted = redis.call('HGET', children, id)
@@ -247,9 +244,11 @@ local function finish(id, state, outcome, iso)
       redis.call('DEL', KEY.after .. last)
     end
     cancel_children(last, its_state, close)
-    local parent, its_end, parents_outcome = notify_parent(last, its_state, its_outcome, job)
-    if parent then
-      close(parent, its_end, parents_outcome)
+    if job.parent then
+      local parent, its_end, parents_outcome = notify_parent(last, its_state, its_outcome, job)
+      if parent then
+        close(parent, its_end, parents_outcome)
+      end
     end
   end
 end
