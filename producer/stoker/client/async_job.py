@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Generic
 
-from ..events import Event, Finished, JobState
+from ..events import Event, JobState
 from ..foresight.eta import Eta
 from ..kinds import Spec
 from ..kinds.base import R_co
@@ -17,7 +17,7 @@ from ..settings import Settings
 from ..status import JobStatus
 from . import arguments
 from .calls import AsyncCalls
-from .following import Deadline, Follower, Pause, check_end, final_state
+from .following import AwaitedEnd, Deadline, Follower, Pause, check_end, check_time
 from .foreseeing import etas_of
 from .history import so_far
 from .job_files import AsyncJobFile, artifacts_of
@@ -81,16 +81,21 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
 
     async def wait(self, timeout: float | None = None) -> JobState:
         """See `Job.wait`."""
-        return await self._wait(self._deadline(timeout))
+        end = self._end(timeout)
+        while not end.has_come(state := (await self._status(end)).state):
+            await self._await(end)
+        return state
 
     async def result(self, timeout: float | None = None) -> R_co:
         """See `Job.result`."""
-        deadline = self._deadline(timeout)
+        end, call = self._end(timeout), self._result_of(self.id, self._spec)
         while True:
-            result = await self._connection.run(self._result_of(self.id, self._spec), patience_s=deadline.patience_s())
+            result = await self._connection.run(call, patience_s=end.deadline.patience_s())
             if result is not None:
                 return result  # type: ignore[return-value]  # the kind of the spec has made it
-            check_end(self.id, await self._wait(deadline))
+            if end.was_told:
+                check_end(self.id, (await self._status(end)).state)
+            await self._await(end)
 
     async def files(self) -> Mapping[str, AsyncJobFile]:
         """See `Job.files`."""
@@ -140,17 +145,24 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(arguments.timeout_or_none(timeout), self._connection.patience_s)
 
-    async def _wait(self, deadline: Deadline) -> JobState:
-        async for event in self._events(None, deadline):
-            if isinstance(event, Finished):
-                return event.state
-        return final_state(await self.status(), deadline)
+    def _end(self, timeout: float | None) -> AwaitedEnd:
+        return AwaitedEnd(self._deadline(timeout), self._connection.longest_block_s)
+
+    async def _status(self, end: AwaitedEnd) -> JobStatus:
+        return await self._connection.run(records.status(self.id), patience_s=end.deadline.patience_s())
+
+    async def _await(self, end: AwaitedEnd) -> None:
+        if pause := end.pause():
+            end.waited(await self._listener.get().wait(self.id, pause.after, pause.seconds, for_end=True))
+        else:
+            check_time(await self._status(end), end.deadline)
 
     async def _events(self, after: str | None, deadline: Deadline) -> AsyncIterator[Event]:
         follower = Follower(self.id, after, deadline, self._connection.longest_block_s)
         while step := follower.next_step():
             if isinstance(step, Pause):
-                follower.waited(await self._listener.get().wait(self.id, step.after, step.seconds))
+                news = await self._listener.get().wait(self.id, step.after, step.seconds)
+                follower.waited(bool(news))
                 continue
             for event in follower.take(await self._connection.run(step, patience_s=deadline.patience_s())):
                 yield event

@@ -1,11 +1,11 @@
-"""Following a job to its end: what to read next, and how long to retry while Redis is away. Does no I/O."""
+"""Following a job to its end, or only waiting for that: what to do next, and how long to retry. Does no I/O."""
 
 import math
 import time
 from dataclasses import dataclass
 
 from ..errors import InvalidJob, Timeout
-from ..events import Event, Finished, JobState
+from ..events import OPEN, Event, Finished, JobState
 from ..ledger import records
 from ..redis.calls import Call
 from ..status import JobStatus
@@ -95,25 +95,58 @@ class Follower:
         self._pause, self._look_up, self._expects_news = False, not news, news
 
 
-def final_state(status: JobStatus, deadline: Deadline) -> JobState:
-    """The state of a job whose events are over.
+class AwaitedEnd:
+    """The end of a job that is waited for: pause as `pause` says, and pass the result to `waited`; look each time.
+
+    Looks are between pauses, so that nobody waits for a job that has been forgotten, or whose last event is lost.
+
+    Args:
+        deadline: also an attribute.
+        longest_pause_s: after how long without an end the job is looked at.
+
+    Attributes:
+        was_told: whether the last pause ended because an event says that the job has ended.
+    """
+
+    def __init__(self, deadline: Deadline, longest_pause_s: float) -> None:
+        self.deadline = deadline
+        self._longest_pause_s = longest_pause_s
+        self._after: str | None = None
+        self.was_told = False
+
+    def pause(self) -> Pause | None:
+        """The next wait for the end; None once the time is up."""
+        left_s = self.deadline.left_s()
+        return Pause(self._after, min(left_s, self._longest_pause_s)) if left_s > 0 else None
+
+    def waited(self, newest: str) -> None:
+        """Look at the job after a pause; `newest` is the id of its newest event, "" if it has not ended."""
+        self.was_told = bool(newest)
+        self._after = newest or self._after
+
+    def has_come(self, state: JobState) -> bool:
+        """Whether a job in this state has ended; of a state that only a newer version knows, events say so."""
+        return state.final or (self.was_told and state not in OPEN)
+
+
+def check_time(status: JobStatus, deadline: Deadline) -> None:
+    """Check that a job has ended whose time is up.
 
     Raises:
-        Timeout: it has not ended; the deadline has come.
+        Timeout: it has not.
     """
-    if status.state.final:
-        return status.state
-    waited_s = deadline.timeout_s or 0
-    raise Timeout(f"job {status.id} is {status.state} after {waited_s:g} s of waiting; it goes on, ask again later")
+    if not status.state.final:
+        waited_s = deadline.timeout_s or 0
+        raise Timeout(f"job {status.id} is {status.state} after {waited_s:g} s of waiting; it goes on, ask again later")
 
 
 def check_end(job_id: str, state: JobState) -> None:
-    """Check that the result of an ended job can be read.
+    """Check that the result of a job can be read of which an event says that it has ended; it may go on by now.
 
     Raises:
         InvalidJob: only a newer version knows the state that the job ended in.
     """
-    if not state.final:
+    if not state.final and state not in OPEN:
         raise InvalidJob(
             f"job {job_id} has ended as {state}, which this version of Stoker does not know: "
             "a newer one's client reads what came of it"

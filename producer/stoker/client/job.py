@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Generic
 
 from ..errors import StokerError
-from ..events import Event, Finished, JobState
+from ..events import Event, JobState
 from ..foresight.eta import Eta
 from ..kinds import Spec
 from ..kinds.base import R_co
@@ -18,7 +18,7 @@ from ..status import JobStatus
 from ..terminal.html import tag
 from .arguments import event_id, timeout_or_none
 from .calls import Calls
-from .following import Deadline, Follower, Pause, check_end, final_state
+from .following import AwaitedEnd, Deadline, Follower, Pause, check_end, check_time
 from .foreseeing import etas_of
 from .history import so_far
 from .job_files import JobFile, artifacts_of
@@ -120,7 +120,10 @@ class Job(Calls, Generic[R_co]):
             Unavailable: Redis is away when the time is up or, without a timeout, has been for as long as in `events`.
             InvalidArgument: `timeout` is not a number of seconds.
         """
-        return self._wait(self._deadline(timeout))
+        end = self._end(timeout)
+        while not end.has_come(state := self._status(end).state):
+            self._await(end)
+        return state
 
     def result(self, timeout: float | None = None) -> R_co:
         """Wait for the end; gives the result.
@@ -132,12 +135,14 @@ class Job(Calls, Generic[R_co]):
             InvalidJob: it ended in a state, or with a result, that only a newer version knows.
             Timeout, Unavailable, InvalidArgument: as `wait`.
         """
-        deadline = self._deadline(timeout)
+        end, call = self._end(timeout), self._result_of(self.id, self._spec)
         while True:
-            result = self._connection.run(self._result_of(self.id, self._spec), patience_s=deadline.patience_s())
+            result = self._connection.run(call, patience_s=end.deadline.patience_s())
             if result is not None:
                 return result  # type: ignore[return-value]  # the kind of the spec has made it
-            check_end(self.id, self._wait(deadline))
+            if end.was_told:
+                check_end(self.id, self._status(end).state)
+            self._await(end)
 
     @property
     def files(self) -> Mapping[str, JobFile]:
@@ -232,16 +237,23 @@ class Job(Calls, Generic[R_co]):
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(timeout_or_none(timeout), self._connection.patience_s)
 
-    def _wait(self, deadline: Deadline) -> JobState:
-        for event in self._events(None, deadline):
-            if isinstance(event, Finished):
-                return event.state
-        return final_state(self.status(), deadline)
+    def _end(self, timeout: float | None) -> AwaitedEnd:
+        return AwaitedEnd(self._deadline(timeout), self._connection.longest_block_s)
+
+    def _status(self, end: AwaitedEnd) -> JobStatus:
+        return self._connection.run(records.status(self.id), patience_s=end.deadline.patience_s())
+
+    def _await(self, end: AwaitedEnd) -> None:
+        if pause := end.pause():
+            end.waited(self._listener.get().wait(self.id, pause.after, pause.seconds, for_end=True))
+        else:
+            check_time(self._status(end), end.deadline)
 
     def _events(self, after: str | None, deadline: Deadline) -> Iterator[Event]:
         follower = Follower(self.id, after, deadline, self._connection.longest_block_s)
         while step := follower.next_step():
             if isinstance(step, Pause):
-                follower.waited(self._listener.get().wait(self.id, step.after, step.seconds))
+                news = self._listener.get().wait(self.id, step.after, step.seconds)
+                follower.waited(bool(news))
             else:
                 yield from follower.take(self._connection.run(step, patience_s=deadline.patience_s()))

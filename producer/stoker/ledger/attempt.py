@@ -36,7 +36,7 @@ class Attempt:
         likeness: what it has in common with others, as JSON that may have been written by anyone; "" if unknown.
         models: the versions that it reads, in order, as JSON that may have been written by anyone; nothing for one that
             another job makes, or that is not there.
-        beside: likewise the version that the first of them is held against, nothing for none; None if that is not known.
+        beside: likewise the version that the first of them is held against, nothing for none; None if that is unknown.
         children: the results of the job's children, in order, as such JSON.
         asked: of a job that goes on with each of its children, all that it has asked for, in order, as such JSON:
             each a `ChildJob`, but for what it has reached.

@@ -37,8 +37,8 @@ _INCLUDES = {
 _SELDOM = {
     "submit": ("finish",),
     "claim": (
-        *("condemn", "await_worker", "wait_until", "enqueue", "call_back", "withdraw", "stop", "stop_waiting_for_worker"),
-        *("with_offers", "lacking", "child_as_seen", "run_ms_of"),
+        *("condemn", "await_worker", "wait_until", "enqueue", "call_back", "withdraw", "stop"),
+        *("stop_waiting_for_worker", "with_offers", "lacking", "child_as_seen", "run_ms_of"),
     ),
     "commit": (
         *("make_sound", "start", "withdraw", "fill_all", "enqueue_when_due", "enqueue", "stop_waiting_for_worker"),

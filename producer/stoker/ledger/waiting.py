@@ -1,6 +1,9 @@
 """Waiting for news of many jobs at once, and what ends such a wait."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from ..redis.calls import Call, Script, Word
@@ -18,7 +21,20 @@ redis.call('EXPIRE', KEY.interrupts .. ARGV[1], 60)
 )
 
 
-def news(client: str, interrupted: str, positions: Mapping[str, str], block_ms: int) -> Call[dict[str, str]]:
+@dataclass(frozen=True)
+class News:
+    """What is new of a job, or of the interrupts of a client.
+
+    Attributes:
+        newest: the id of its newest event.
+        end: the id of the event that says how the job has ended; None if none of these does.
+    """
+
+    newest: str
+    end: str | None = None
+
+
+def news(client: str, interrupted: str, positions: Mapping[str, str], block_ms: int) -> Call[dict[str, News]]:
     """Wait until any of these jobs has an event behind the one beside it, or the wait is interrupted.
 
     Args:
@@ -27,15 +43,30 @@ def news(client: str, interrupted: str, positions: Mapping[str, str], block_ms: 
         positions: ids of events by job.
 
     Returns:
-        The id of a newer event by job; under "" that of the interrupt.
+        What is new, by job; under "" that of the interrupts.
     """
     names = {key("interrupts", client): "", **{key("events", job_id): job_id for job_id in positions}}
     words: tuple[Word, ...] = ("XREAD", "COUNT", _COUNT, "BLOCK", block_ms, "STREAMS", *names, interrupted)
 
-    def decode(answer: list[Any] | None) -> dict[str, str]:
-        return {names[stream.decode()]: entries[-1][0].decode() for stream, entries in answer or ()}
+    def decode(answer: list[Any] | None) -> dict[str, News]:
+        return {names[stream.decode()]: _news(entries) for stream, entries in answer or ()}
 
     return Call((*words, *positions.values()), decode)
+
+
+def _news(entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> News:
+    end = next((number.decode() for number, fields in reversed(entries) if any(map(_says_end, fields))), None)
+    return News(entries[-1][0].decode(), end)
+
+
+def _says_end(text: bytes) -> bool:
+    if b"finished" not in text:
+        return False
+    # Something else may have written there.
+    with suppress(ValueError):
+        event = json.loads(text)
+        return isinstance(event, dict) and event.get("type") == "finished"
+    return False
 
 
 def interrupt(client: str) -> Call[None]:
