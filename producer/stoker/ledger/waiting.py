@@ -1,11 +1,10 @@
 """Waiting for news of many jobs at once, and what ends such a wait."""
 
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from ..events import Finished, read_event
 from ..redis.calls import Call, Script, Word
 from .keys import key, lua_tables
 
@@ -54,19 +53,14 @@ def news(client: str, interrupted: str, positions: Mapping[str, str], block_ms: 
     return Call((*words, *positions.values()), decode)
 
 
-def _news(entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> News:
-    end = next((number.decode() for number, fields in reversed(entries) if any(map(_says_end, fields))), None)
+def _news(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> News:
+    end = next((number.decode() for number, fields in reversed(entries) if _says_end(fields.get(b"event", b""))), None)
     return News(entries[-1][0].decode(), end)
 
 
-def _says_end(text: bytes) -> bool:
-    if b"finished" not in text:
-        return False
-    # Something else may have written there.
-    with suppress(ValueError):
-        event = json.loads(text)
-        return isinstance(event, dict) and event.get("type") == "finished"
-    return False
+def _says_end(event: bytes) -> bool:
+    # Most are something else, and something else may have written there.
+    return b"finished" in event and isinstance(read_event(event), Finished)
 
 
 def interrupt(client: str) -> Call[None]:

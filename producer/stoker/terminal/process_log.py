@@ -107,8 +107,11 @@ class OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter.format`."""
+        message = record.getMessage()
+        if message.isprintable() and not record.exc_info:
+            return self._inner.format(record)
         shown = copy.copy(record)
-        shown.msg, shown.args = printable(record.getMessage()), None
+        shown.msg, shown.args = printable(message), None
         if record.exc_info:
             traceback = self._inner.formatException(record.exc_info)
             shown.exc_text = "\n".join(map(printable, traceback.splitlines()))

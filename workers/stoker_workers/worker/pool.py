@@ -128,6 +128,8 @@ class SlotPool(TaskPool):  # type: ignore[misc]  # Celery has no types
         if self.size > self.limit:
             # A read that began before the pool was to shrink may still bring a message.
             return self.size if self.takes() else int(self.limit)
+        if len(reserved_requests) < self.limit:
+            return int(self.limit)
         # A brief job's slot is free again when the next message arrives; other jobs are never prefetched.
         brief = sum(request.name in _BRIEF for request in reserved_requests)
         return int(self.limit + min(brief, self.limit))
