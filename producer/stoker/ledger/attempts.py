@@ -59,6 +59,12 @@ def claim(
     return Call(words, decode, script("claim"))
 
 
+def link() -> None:
+    """Link the scripts that every attempt runs: a process that forks does so once for all its children."""
+    for name in ("claim", "report", "commit"):
+        _ = script(name).sha
+
+
 def report(
     attempt: Attempt, lease_s: float, events: Sequence[Event] = (), *, sent_before: int = 0, keep: int = 1
 ) -> Call[ReportReply]:

@@ -23,7 +23,8 @@ from pydantic import BaseModel
 
 from stoker.errors import Unavailable
 from stoker.fleet.topology import WorkDevice, request_queue
-from stoker.ledger import presence
+from stoker.kinds import SPEC
+from stoker.ledger import attempts, presence
 from stoker.models.described import Described
 from stoker.redis.celery_app import celery_app
 from stoker.security.signatures import signatures_of
@@ -85,8 +86,11 @@ def run_worker(settings: Settings, redis_url: str, capacity: Capacity) -> int:
     app.steps["consumer"].add(await_watchers(slot))
     app.steps["worker"].add(_step(capacity, slot))
     _connect_signals(slot, worker.unconfined, settings.log("worker", worker.name))
-    # Else each child would build those that it needs, and a child that is forked meanwhile would find pydantic locked.
+    # Else each child would build and link what it needs at its first job, for a tenth of a second, and a child that is
+    # forked meanwhile would find pydantic locked.
     _build(Described)
+    SPEC.rebuild()
+    attempts.link()
     # Celery collects garbage before each fork. To look through the half million objects of TensorFlow's import would
     # take longer than the fork, and the children would write to all their pages.
     gc.collect()
