@@ -26,6 +26,8 @@ _LONGEST_KEY = 1_000
 
 def number(value: object) -> float | None:
     """A number, infinite if it is too large for a float; None for what is none."""
+    if type(value) is float:
+        return value
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
     try:
@@ -228,6 +230,8 @@ def search(
 
 def _is_unicode(text: str) -> bool:
     """Whether it can be sent: half of a surrogate pair cannot."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,8 +1,7 @@
 """What both clients do for an answer, without I/O: ask over the lane, decode by the version that answers."""
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import InvalidJob
 from ..kinds import Priority
@@ -12,7 +11,7 @@ from ..models.answer import Answer
 from ..models.manifest import ModelVersion
 from ..models.prediction import Prediction
 from ..models.predictions import predictions
-from ..models.requests import RequestId
+from ..models.requests import request_id
 from ..models.tensors import Outputs, Tensors, encode_tensors, joined_rows
 from ..redis.calls import Call
 from . import arguments, inference
@@ -24,8 +23,7 @@ Encode = Callable[[Tensors], list[bytes]]
 """Cuts a call's rows into requests."""
 
 
-@dataclass(frozen=True)
-class Asking:
+class Asking(NamedTuple):
     """Requests to send, of one call: all go to one version.
 
     Attributes:
@@ -37,8 +35,7 @@ class Asking:
     place: int | None
 
 
-@dataclass(frozen=True)
-class Replies:
+class Replies(NamedTuple):
     """The answers to these requests, by their numbers, in order.
 
     Attributes:
@@ -46,7 +43,20 @@ class Replies:
     """
 
     client: str
-    answers: dict[int, Answered]
+    answers: Mapping[int, Answered]
+
+
+class EncodedAnswer(NamedTuple):
+    """An `Answer` whose outputs are encoded.
+
+    Attributes:
+        tensors: the outputs, as `decode_tensors` takes them.
+        model, request: as those of `Answer`.
+    """
+
+    tensors: bytes
+    model: str
+    request: str
 
 
 Predicting = Generator[Call[Any] | Asking, Any, T]
@@ -57,10 +67,18 @@ def ask(
     models: ModelCache, model: str, rows: Rows, timeout: float, priority: Priority, key: str | None
 ) -> Predicting[Answer]:
     """The answer to one request for all rows."""
+    answered = yield from ask_encoded(models, model, rows, timeout, priority, key)
+    return Answer(inference.outputs(answered.tensors), answered.model, answered.request)
+
+
+def ask_encoded(
+    models: ModelCache, model: str, rows: Rows, timeout: float, priority: Priority, key: str | None
+) -> Predicting[EncodedAnswer]:
+    """`ask`, for the outputs as they came."""
     call, replies = yield from _replies(models, model, rows, timeout, priority, key, one_request)
     [(number, answer)] = replies.answers.items()
-    version: ModelVersion = yield from _version(models, call, answer)
-    return Answer(inference.outputs(answer), version.ref, _id(version, replies.client, number))
+    ref = yield from _ref(call, answer)
+    return EncodedAnswer(answer, ref, _id(ref, replies.client, number))
 
 
 def infer(
@@ -77,11 +95,11 @@ def predict(
     """What the version that answers predicts for each row."""
     call, replies = yield from _replies(models, model, rows, timeout, priority, key, inference.encode_rows)
     answers = list(replies.answers.values())
-    version: ModelVersion = yield from _version(models, call, answers[0])
+    version: ModelVersion = yield from models.version((yield from _ref(call, answers[0])))
     outputs = [inference.outputs(answer) for answer in answers]
     # A row's prediction has the id of the request that it was a part of.
     ids = [
-        _id(version, replies.client, number)
+        _id(version.ref, replies.client, number)
         for number, part in zip(replies.answers, outputs, strict=True)
         for _ in range(inference.rows_of(part))
     ]
@@ -102,7 +120,7 @@ def _replies(
     encode: Encode,
 ) -> Predicting[tuple[InferCall, Replies]]:
     """The answers to the requests of a call, all by one version."""
-    place = place_of(key)
+    place = None if key is None else place_of(key)
     call: InferCall = yield from models.call(model, rows, timeout, priority)
     replies: Replies | InvalidJob = yield Asking(call, encode(call.tensors), place)
     if isinstance(replies, InvalidJob):
@@ -112,26 +130,26 @@ def _replies(
             raise replies
         call = newer
         replies = yield Asking(call, encode(call.tensors), place)
-    elif len({answer.version for answer in replies.answers.values()}) > 1:
+    elif len(replies.answers) > 1 and len({answer.version for answer in replies.answers.values()}) > 1:
         # The alias moved meanwhile, or its route: the version that answered first answers all.
         first = next(iter(replies.answers.values())).version
-        call = replace(call, model=f"{call.model.partition('@')[0]}@{first}") if first is not None else call
+        call = call._replace(model=f"{call.model.partition('@')[0]}@{first}") if first is not None else call
         replies = yield Asking(call, encode(call.tensors), place)
     if isinstance(replies, InvalidJob):
         raise replies
     return call, replies
 
 
-def _version(models: ModelCache, call: InferCall, answer: Answered) -> Predicting[ModelVersion]:
+def _ref(call: InferCall, answer: Answered) -> Predicting[str]:
     """The version that gave an answer; what the reference names now, if the worker is too old to say."""
     if answer.version is None:
         version: ModelVersion = yield registry.resolve(call.model)
-        return version
-    return (yield from models.version(f"{call.model.partition('@')[0]}@{answer.version}"))
+        return version.ref
+    return f"{call.model.partition('@')[0]}@{answer.version}"
 
 
-def _id(version: ModelVersion, client: str, number: int) -> str:
-    return str(RequestId(version.ref, client, number & ~NAMES_VERSION))
+def _id(ref: str, client: str, number: int) -> str:
+    return request_id(ref, client, number & ~NAMES_VERSION)
 
 
 def one_request(rows: Tensors) -> list[bytes]:

@@ -3,8 +3,8 @@
 import inspect
 import time
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,8 +32,7 @@ _CACHED_WITHOUT_WORKER_S = 1.0
 _MOST_CACHED = 1_000
 
 
-@dataclass(frozen=True)
-class InferCall:
+class InferCall(NamedTuple):
     """A caller's request for predictions, checked.
 
     Attributes:
@@ -71,9 +70,13 @@ class ModelCache:
 
     An alias may have moved to another version since. So inputs that fit the cached version are sent, for the worker
     checks them again; inputs that do not fit are checked against the newest version before they are refused.
+
+    Args:
+        check: see `registry.resolve`; None to leave that to the workers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, check: registry.CheckVersion | None = None) -> None:
+        self._check = check
         self._cached: dict[str, _CachedModel] = {}
         self._warned: set[tuple[str, frozenset[str]]] = set()
 
@@ -89,15 +92,16 @@ class ModelCache:
             InvalidJob: the rows do not fit the model.
             ModelNotFound: no model has this name.
         """
-        return (yield from self._call(*_checked(model, rows, timeout, priority)))
+        ref, timeout_s, place = _checked(model, timeout, priority)
+        return (yield from self._call(ref, rows, timeout_s, place))
 
     def call_of_version(
         self, model: str, rows: Rows, timeout: float, priority: Priority
     ) -> Steps[tuple[ModelVersion, InferCall]]:
         """`call` for the version that the reference names now, which comes first."""
-        ref, rows, timeout_s, priority = _checked(model, rows, timeout, priority)
+        ref, timeout_s, place = _checked(model, timeout, priority)
         version: ModelVersion = yield registry.resolve(ref)
-        return version, (yield from self._call(version.ref, rows, timeout_s, priority))
+        return version, (yield from self._call(version.ref, rows, timeout_s, place))
 
     def newer(self, call: InferCall, rows: Rows) -> Steps[InferCall | None]:
         """A call that was refused, for what the reference names now; None if that is what the rows were checked for.
@@ -107,16 +111,27 @@ class ModelCache:
             ModelNotFound: there is no such model any more.
         """
         cached = yield from self._look_up(call.model)
-        if cached.version.ref == call.checked:
+        if cached.inputs.ref == call.checked:
             return None
         return (yield from self._call(call.model, rows, call.timeout_s, call.priority))
 
+    def known(self, ref: str) -> ModelVersion | None:
+        """The version that a reference is taken for; None if it is to be looked up."""
+        cached = self._fresh(ref)
+        return None if cached is None else cached.version
+
+    def newest(self, ref: str) -> Steps[ModelVersion]:
+        """The version that a reference names now, for which it is taken from now on.
+
+        Raises:
+            ModelNotFound: no model has this name.
+        """
+        cached = yield from self._look_up(arguments.model_ref(ref))
+        return cached.version
+
     def version(self, ref: str) -> Steps[ModelVersion]:
         """The version behind an exact reference, which an answer has named."""
-        cached = self._cached.get(ref)
-        if cached is None or time.monotonic() >= cached.until:
-            cached = yield from self._look_up(ref)
-        return cached.version
+        return self.known(ref) or (yield from self.newest(ref))
 
     def send_later(
         self, model: str, rows: Rows, timeout: float, priority: Priority, place: int | None = None
@@ -140,22 +155,31 @@ class ModelCache:
         return result_id
 
     def _call(self, ref: str, rows: Rows, timeout_s: float, priority: Priority) -> Steps[InferCall]:
-        cached, given, tensors = yield from self._check(ref, rows)
-        return InferCall(ref, cached.queue, priority, timeout_s, cached.version.ref, given, tensors)
+        cached = self._fresh(ref)
+        fitting = None
+        if cached:
+            try:
+                fitting = self._checked(cached.inputs, rows)
+            except InvalidJob:
+                # They may fit what the reference names by now.
+                cached = None
+        if cached is None or fitting is None:
+            cached = yield from self._look_up(ref)
+            fitting = self._checked(cached.inputs, rows)
+        return InferCall(ref, cached.queue, priority, timeout_s, cached.inputs.ref, *fitting)
 
-    def _check(self, model: str, rows: Rows) -> Steps[tuple[_CachedModel, Tensors, Tensors]]:
-        """The model as it was last looked up, the rows as columns, and what is sent of them."""
-        cached, now = self._cached.get(model), time.monotonic()
-        if cached and now < cached.until:
-            with suppress(InvalidJob):
-                return cached, *self._checked(cached.inputs, rows)
-        elif cached:
-            # One caller looks it up again; meanwhile the others use the old entry.
-            self._cached[model] = replace(cached, until=now + _CACHED_WITHOUT_WORKER_S)
-        cached = yield from self._look_up(model)
-        return cached, *self._checked(cached.inputs, rows)
+    def _fresh(self, ref: str) -> _CachedModel | None:
+        """A model as it was last looked up; None if it is to be looked up again."""
+        cached, now = self._cached.get(ref), time.monotonic()
+        if cached is None or now < cached.until:
+            return cached
+        # One caller looks it up again; meanwhile the others use the old entry.
+        self._cached[ref] = replace(cached, until=now + _CACHED_WITHOUT_WORKER_S)
+        return None
 
     def _checked(self, inputs: Inputs, rows: Rows) -> tuple[Tensors, Tensors]:
+        if isinstance(rows, np.ndarray) and inputs.is_usual(rows):
+            return rows, rows
         given = tensors_of(rows, inputs.lists)
         tensors = inputs.encoded(given)
         inputs.check(tensors)
@@ -174,7 +198,7 @@ class ModelCache:
         warnings.warn(message, stacklevel=callers_level())
 
     def _look_up(self, model: str) -> Steps[_CachedModel]:
-        version: ModelVersion = yield registry.resolve(model)
+        version: ModelVersion = yield registry.resolve(model, self._check) if self._check else registry.resolve(model)
         workers: list[presence.Worker] = yield presence.workers()
         queues = {queue for worker in workers for queue in worker.queues}
         queue = served_request_queue(queues)
@@ -185,9 +209,8 @@ class ModelCache:
         return cached
 
 
-def _checked(model: object, rows: Rows, timeout: object, priority: object) -> tuple[str, Rows, float, Priority]:
-    seconds, place = arguments.timeout(timeout), arguments.priority(priority)
-    return arguments.model_ref(model), rows, seconds, place
+def _checked(model: object, timeout: object, priority: object) -> tuple[str, float, Priority]:
+    return arguments.model_ref(model), arguments.timeout(timeout), arguments.priority(priority)
 
 
 def callers_level() -> int:

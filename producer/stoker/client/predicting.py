@@ -3,8 +3,8 @@
 import asyncio
 import concurrent.futures
 import time
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Awaitable, Iterable
+from typing import Any, TypeVar
 
 from ..errors import InvalidJob, StokerError
 from ..kinds import Priority
@@ -14,7 +14,7 @@ from ..lanes.frames import Answered
 from ..models.answer import Answer
 from ..models.prediction import Prediction
 from ..models.tensors import Outputs
-from ..redis.calls import drive, drive_async
+from ..redis.calls import Call, drive, drive_async
 from ..redis.scopes import PerLoop, PerProcess
 from . import asking, inference
 from .asking import Asking, Predicting, Replies
@@ -159,7 +159,7 @@ class AsyncPredictCalls(AsyncCalls):
     ) -> Outputs:
         """See `Client.infer`."""
         steps = asking.infer(self._models, model, inputs, timeout, priority, key, asking.one_request)
-        return await self._predicted(steps)
+        return await drive_async(steps, self._answered)
 
     async def ask(
         self,
@@ -171,21 +171,20 @@ class AsyncPredictCalls(AsyncCalls):
         key: str | None = None,
     ) -> Answer:
         """See `Client.ask`."""
-        return await self._predicted(asking.ask(self._models, model, inputs, timeout, priority, key))
+        return await drive_async(asking.ask(self._models, model, inputs, timeout, priority, key), self._answered)
 
     async def infer_many(
         self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal", key: str | None = None
     ) -> Outputs:
         """See `Client.infer_many`."""
-        return await self._predicted(
-            asking.infer(self._models, model, rows, timeout, priority, key, inference.encode_rows)
-        )
+        steps = asking.infer(self._models, model, rows, timeout, priority, key, inference.encode_rows)
+        return await drive_async(steps, self._answered)
 
     async def predict(
         self, model: str, rows: Rows, *, timeout: float = 30.0, priority: Priority = "normal", key: str | None = None
     ) -> list[Prediction]:
         """See `Client.predict`."""
-        return await self._predicted(asking.predict(self._models, model, rows, timeout, priority, key))
+        return await drive_async(asking.predict(self._models, model, rows, timeout, priority, key), self._answered)
 
     async def infer_later(
         self, model: str, inputs: Rows, *, timeout: float = 30.0, priority: Priority = "normal", key: str | None = None
@@ -193,26 +192,28 @@ class AsyncPredictCalls(AsyncCalls):
         """See `Client.infer_later`."""
         return await self._drive(self._models.send_later(model, inputs, timeout, priority, asking.place_of(key)))
 
-    async def _predicted(self, steps: Predicting[T]) -> T:
-        return await drive_async(
-            steps, lambda asked: self._ask(asked) if isinstance(asked, Asking) else self._run(asked)
-        )
+    def _answered(self, asked: Call[Any] | Asking) -> Awaitable[Any]:
+        return self._ask(asked) if isinstance(asked, Asking) else self._run(asked)
 
     async def _ask(self, asked: Asking) -> Replies | InvalidJob:
         call, lanes = asked.call, self._lanes.get()
         answers = lanes.send(call.model, call.queue, call.priority, call.timeout_s, asked.requests, asked.place)
         # A bare timer is cheaper than `asyncio.timeout`, and there is one for each call.
         expiry = asyncio.get_running_loop().call_later(call.timeout_s, _expire, answers.values(), call)
+        got: dict[int, Answered] = {}
         try:
-            return Replies(lanes.client, {number: await answer for number, answer in answers.items()})
+            for number, answer in answers.items():
+                got[number] = await answer
         except InvalidJob as error:
             return error
         finally:
             expiry.cancel()
-            lanes.forget(answers)
-            for answer in answers.values():
-                # The first error is raised; asyncio would log the others if nobody retrieved them.
-                answer.cancel() or answer.cancelled() or answer.exception()
+            if len(got) < len(answers):
+                lanes.forget(answers)
+                for answer in answers.values():
+                    # The first error is raised; asyncio would log the others if nobody retrieved them.
+                    answer.cancel() or answer.cancelled() or answer.exception()
+        return Replies(lanes.client, got)
 
 
 def _expire(answers: Iterable[asyncio.Future[Answered]], call: InferCall) -> None:

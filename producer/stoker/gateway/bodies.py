@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Self
 from starlette.requests import ClientDisconnect, Request
 
 from .auth.admission import Scope
-from .door import WHOLE, Receive
+from .door import WHOLE, Message, Receive
 from .encodings import MOST_AT_ONCE_BYTES, Data, inflated
 from .problems import Problem, too_large
 
@@ -85,15 +85,15 @@ class Body:
         """
         if WHOLE in scope:
             # Most are short, and here when their request is: no clock has to run for them.
-            chunk, _ = await self._chunk(receive)
-            return chunk
+            return self._taken(await receive())
         try:
             async with asyncio.timeout(_WHOLE_S):
                 # Chunks may be tiny: together they take what they hold, and not an object each.
                 whole, more = bytearray(), True
                 while more:
-                    chunk, more = await self._chunk(receive)
-                    whole += chunk
+                    message = await receive()
+                    whole += self._taken(message)
+                    more = bool(message.get("more_body"))
         except TimeoutError:
             raise _too_slow() from None
         return whole
@@ -105,15 +105,14 @@ class Body:
             self._take(len(whole))
         return whole
 
-    async def _chunk(self, receive: Receive) -> tuple[bytes, bool]:
-        message = await receive()
+    def _taken(self, message: Message) -> bytes:
         if message["type"] == "http.disconnect":
             raise _incomplete()
         chunk: bytes = message.get("body", b"")
         if self._taken_bytes + len(chunk) > self._most_bytes:
             raise too_large(self._most_bytes)
         self._take(len(chunk))
-        return chunk, bool(message.get("more_body"))
+        return chunk
 
     def _take(self, size: int) -> None:
         self._room.grow(self._taken_bytes, size)

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from ..terminal.printable import printable
 from .auth.admission import KEY, RATES, SAFE, Scope
 from .auth.rates import headers_of
+from .headers import Headers, headers_in
 from .problems import Problem
 from .refusals import Refusals
 
@@ -37,7 +38,8 @@ ANYBODY = "*"
 MOST_HEAD_BYTES = 32 * 1024
 MOST_PATH_BYTES = 8 * 1024
 # For want of a key, of its role, of a page that may call, of a name of this host.
-_NOT_LET_IN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST)
+_NOT_LET_IN = frozenset(map(int, (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.MISDIRECTED_REQUEST)))
+_FAILED = int(HTTPStatus.INTERNAL_SERVER_ERROR)
 _ALWAYS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
@@ -46,7 +48,6 @@ _PREFLIGHT = {
     "Access-Control-Max-Age": "600",
 }
 _PREFLIGHT_OF = b"access-control-request-method"
-_LOOKED_AT = frozenset((b"origin", b"host", b"content-length", _PREFLIGHT_OF))
 _EXPOSED = (
     b"Location, RateLimit, RateLimit-Policy, Retry-After, Preference-Applied, Inference-Header-Content-Length, ETag, "
     b"Content-Range, Content-Disposition"
@@ -93,8 +94,8 @@ class Door:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        known, head_bytes = _known(scope)
-        origin = known.get(b"origin", "")
+        headers = headers_in(scope)
+        origin = _only(headers, b"origin")
         answer = _Answer(scope, send, origin if origin in self._rules.origins else "")
         if scope["method"] == "HEAD":
             # The server leaves the body out by its own scope.
@@ -102,11 +103,11 @@ class Door:
             answer.scope = scope
         self._served += 1
         try:
-            self._refuse(scope, known, head_bytes)
+            self._refuse(scope, headers, origin)
         except Problem as problem:
             await problem.response()(scope, receive, answer.send)
         else:
-            if _is_preflight(scope, known):
+            if origin and _is_preflight(scope, headers):
                 await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, answer.send)
             else:
                 await self._app(scope, receive, answer.send)
@@ -123,11 +124,8 @@ class Door:
         text = f"{scope['method']} {printable(scope['path'])[:200]} from {caller[0] if caller else 'nowhere'}"
         self._refusals.count(answer.status, key.id if key else "", text)
 
-    def _refuse(self, scope: Scope, known: Mapping[bytes, str], head_bytes: int) -> None:
+    def _refuse(self, scope: Scope, headers: Headers, origin: str) -> None:
         """Refuse what nothing behind the door has to look at.
-
-        Args:
-            known: what `_known` gives, as is `head_bytes`.
 
         Raises:
             Problem: it is refused.
@@ -142,7 +140,7 @@ class Door:
                 f"this gateway serves {rules.requests:,} requests, as many as it may: try again",
                 headers={"Retry-After": "1"},
             )
-        host, origin = known.get(b"host", ""), known.get(b"origin", "")
+        host = _only(headers, b"host")
         if ANYBODY not in rules.hosts and _name(host) not in rules.hosts:
             raise Problem(
                 421, "UnknownHost", f"this gateway is not {printable(host)[:100]!r}: name it in STOKER_GATEWAY_HOSTS"
@@ -153,11 +151,11 @@ class Door:
                 "ForeignOrigin",
                 f"pages of {printable(origin)[:100]!r} may not call this gateway: name them in STOKER_GATEWAY_ORIGINS",
             )
-        if head_bytes > MOST_HEAD_BYTES:
+        if headers.size_bytes > MOST_HEAD_BYTES:
             raise Problem(431, "HeadersTooLarge", f"all headers together may have {MOST_HEAD_BYTES:,} bytes")
         if len(scope["raw_path"]) + len(scope["query_string"]) > MOST_PATH_BYTES:
             raise Problem(414, "PathTooLong", f"a path with its query may have {MOST_PATH_BYTES:,} bytes")
-        length = known.get(b"content-length", "")
+        length = _only(headers, b"content-length")
         if length.isdigit() and (size := int(length[:20])) > rules.body_bytes:
             most = rules.file_bytes if f"{scope['path']}/".startswith(FILES) else rules.body_bytes
             if size > most:
@@ -177,12 +175,12 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = [*message.get("headers", ())]
-            own = {name.lower(): value for name, value in headers}
+            own = dict(headers)
             headers += [header for header in self._headers() if header[0] not in own]
             if self._allowed:
                 # Beside one that says Accept-Encoding.
                 headers.append((b"vary", b"Origin"))
-            message = {**message, "headers": headers}
+            message["headers"] = headers
             if own.get(b"content-length", b"0") != b"0" and HEAD not in self.scope and HOLD in self.scope:
                 # A body of a known length is there: one packet takes both.
                 self.scope[HOLD]()
@@ -202,7 +200,7 @@ class _Answer:
 def _note(answer: _Answer, seconds: float) -> None:
     """Log a request: never what follows the path, nor its headers, for keys may be there by mistake."""
     level = logging.INFO
-    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if answer.status >= _FAILED:
         level = logging.WARNING
     elif answer.scope["path"].endswith("/infer"):
         # There are thousands a second, and a line would take a tenth of the time of each.
@@ -216,15 +214,10 @@ def _note(answer: _Answer, seconds: float) -> None:
     _log.log(level, "%s %s %d by %s in %.0f ms", method, path, answer.status, who, 1000 * seconds)
 
 
-def _known(scope: Scope) -> tuple[dict[bytes, str], int]:
-    """The headers that the door looks at, "" where there are several of a name; and how many bytes all headers have."""
-    known: dict[bytes, str] = {}
-    size = 0
-    for name, value in scope["headers"]:
-        size += len(name) + len(value)
-        if name in _LOOKED_AT:
-            known[name] = "" if name in known else value.decode("latin-1").strip()
-    return known, size
+def _only(headers: Headers, name: bytes) -> str:
+    """The value of a header that the door looks at; "" for none, and where there are several."""
+    value = headers.get(name)
+    return "" if value is None or name in headers.several else value.decode("latin-1").strip()
 
 
 @lru_cache(64)
@@ -243,5 +236,5 @@ def _is_same(origin: str, host: str) -> bool:
         return False
 
 
-def _is_preflight(scope: Scope, known: Mapping[bytes, str]) -> bool:
-    return bool(scope["method"] == "OPTIONS" and known.get(b"origin") and known.get(_PREFLIGHT_OF))
+def _is_preflight(scope: Scope, headers: Headers) -> bool:
+    return bool(scope["method"] == "OPTIONS" and _only(headers, _PREFLIGHT_OF))

@@ -47,6 +47,9 @@ class Inputs:
         self._forecast = signature.forecast
         if self._forecast:
             self._columns = frozenset(self._forecast.columns)
+        first = self.specs[0]
+        takes_numbers = len(self.specs) == 1 and self.dtypes[0].kind == "f" and not takes_pictures(first)
+        self._takes_any_number = takes_numbers and not first.limits
 
     def encoded(self, given: Array | Mapping[str, object]) -> Tensors:
         """The model's tensors for rows by column; an array, or tensors by their own names, stay as they are.
@@ -72,6 +75,18 @@ class Inputs:
         if isinstance(given, np.ndarray) or self._are_tensors(given):
             return []
         return [name for name in given if name not in self._columns and name not in self._targets]
+
+    def is_usual(self, rows: object) -> bool:
+        """Whether rows are as most are, and need no look at each part of the signature.
+
+        They are an array of the only input's own shape and dtype, without missing values, and of a model that takes any
+        number. Such rows are what `encoded` gives for them, and pass `check`.
+        """
+        if not (self._takes_any_number and isinstance(rows, np.ndarray) and rows.dtype == self.dtypes[0]):
+            return False
+        # Numpy's own `all` is Python, and takes longer than what it looks at.
+        fits = rows.shape[1:] == self.specs[0].shape and rows.ndim > 0
+        return fits and np.count_nonzero(np.isfinite(rows)) == rows.size
 
     def check(self, tensors: Tensors) -> None:
         """Check inputs completely.

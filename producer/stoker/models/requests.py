@@ -23,7 +23,7 @@ class RequestId:
     number: int
 
     def __str__(self) -> str:
-        return f"{self.model}:{self.client}:{self.number}"
+        return request_id(self.model, self.client, self.number)
 
     @property
     def name(self) -> str:
@@ -50,3 +50,8 @@ class RequestId:
                 "`Answer.request` have it, such as digits@3:5f0c8e4b5d1a4b6c9e2f7a8b9c0d1e2f:17"
             )
         return cls(match[1], match[2], int(match[3]))
+
+
+def request_id(model: str, client: str, number: int) -> str:
+    """The text of a `RequestId`."""
+    return f"{model}:{client}:{number}"

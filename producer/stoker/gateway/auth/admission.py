@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
+from ..headers import Headers, headers_in
 from ..problems import Problem
 from .keys import ApiKey, KeyRing, Need, is_valid
 from .rates import Rate, Rates
@@ -52,12 +53,13 @@ class Gate:
 
     def identify(self, scope: Scope) -> ApiKey:
         """The key of a request; raises what `admit` does without one."""
-        shown = [value for name, value in scope["headers"] if name == b"authorization"]
-        if not shown:
-            return self._identify_session(scope)
-        if len(shown) > 1 or shown[0][:7].lower() != _BEARER:
+        headers = headers_in(scope)
+        shown = headers.get(b"authorization")
+        if shown is None:
+            return self._identify_session(scope, headers)
+        if shown[:7].lower() != _BEARER or b"authorization" in headers.several:
             raise _unknown(f"there is another Authorization than one API key: {_SHOW}")
-        key = self.keys.key(shown[0][7:].strip())
+        key = self.keys.key(shown[7:].strip())
         if key is None:
             raise _unknown(f"no such key: {_SHOW}, all of it")
         if not is_valid(key):
@@ -65,13 +67,12 @@ class Gate:
         scope[KEY] = key
         return key
 
-    def _identify_session(self, scope: Scope) -> ApiKey:
+    def _identify_session(self, scope: Scope, headers: Headers) -> ApiKey:
         """The key of a browser that has logged in.
 
         A browser sends its cookie by itself, also for a page of another site: what changes something says where it
         comes from, and is refused from anywhere else.
         """
-        headers = dict(scope["headers"])
         cookie = cookie_in(headers.get(b"cookie", b""))
         if not cookie:
             raise _unknown(_SHOW)

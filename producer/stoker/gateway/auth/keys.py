@@ -45,6 +45,7 @@ _PREFIX = "stk"
 _ID_BYTES, _SECRET_BYTES = 8, 32
 # Longer than any key: what is longer is not looked at.
 _LONGEST = 256
+_MOST_SHOWN = 1_000
 # A key that nobody knows is looked for sooner, but costs no more than some looks a second.
 _LOOK_S, _SOON_S = 1.0, 0.1
 _log = logging.getLogger(__name__)
@@ -136,6 +137,8 @@ class KeyRing:
         self._path = path
         self._changes = changes_of(path) if path else ()
         self._keys = {**own, **(read_keys(path) if path and self._changes else {})}
+        # What callers have shown, and was a key: by the digest alone, each request would have to make it again.
+        self._shown: dict[bytes, ApiKey] = {}
         self._looked = time.monotonic()
         self._told = ""
 
@@ -147,9 +150,17 @@ class KeyRing:
 
     def key(self, shown: bytes) -> ApiKey | None:
         """The key that a caller shows, if it is one; it may have expired."""
+        self._look_again(_LOOK_S)
+        if known := self._shown.get(shown):
+            return known
         # "stk_", the id, "_" and the rest: nothing that follows depends on the secret but the last line.
         key = self.of_id(shown[4:20].decode("latin-1")) if len(shown) <= _LONGEST else None
-        return key if key and hmac.compare_digest(key.digest, digest_of(shown)) else None
+        if key is None or not hmac.compare_digest(key.digest, digest_of(shown)):
+            return None
+        if len(self._shown) >= _MOST_SHOWN:
+            self._shown.clear()
+        self._shown[shown] = key
+        return key
 
     def of_id(self, key_id: str) -> ApiKey | None:
         """The key with an id; it may have expired."""
@@ -176,6 +187,7 @@ class KeyRing:
             if changes != self._changes:
                 read = read_keys(self._path) if changes else {}
                 self._keys, self._changes = {**self._own, **read}, changes
+                self._shown.clear()
             self._told = ""
         except InvalidSettings as error:
             # Requests have it looked at again and again.

@@ -3,19 +3,21 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from ...client.aio import AsyncClient
+from ...client.asking import EncodedAnswer
+from ...client.noting import NotingClient
 from ...errors import InvalidArgument, InvalidJob, StokerError
-from ...models.answer import Answer
+from ...models.tensors import decode_tensors
 from ..auth.admission import Scope
 from ..auth.keys import ApiKey, Need
 from ..auth.scopes import require_model
 from ..bodies import Body, Room
 from ..door import App, Receive, Send
 from ..encodings import deflated
+from ..headers import headers_in
 from ..models.documents import LONGEST_S
 from ..problems import Problem, of_error
 from .documents import Documents
@@ -47,7 +49,7 @@ class OpenInference:
         most_body_bytes: how long the body of a request may be.
     """
 
-    def __init__(self, client: AsyncClient, admit: Admit, room: Room, most_body_bytes: int) -> None:
+    def __init__(self, client: NotingClient, admit: Admit, room: Room, most_body_bytes: int) -> None:
         self._client = client
         self._admit = admit
         self._most_body_bytes = most_body_bytes
@@ -79,23 +81,18 @@ class OpenInference:
         _require(scope, "POST")
         ref = model_ref(parts)
         require_model(key, ref)
-        json_bytes: int | None = None
-        encoding = accepted = ""
-        for name, value in scope["headers"]:
-            if name == _LENGTH:
-                json_bytes = _length(value)
-            elif name == b"content-encoding":
-                encoding = value.decode("latin-1").strip().lower()
-            elif name == b"accept-encoding":
-                accepted = value.decode("latin-1")
+        asked = headers_in(scope)
+        json_bytes = _length(asked[_LENGTH]) if _LENGTH in asked else None
         with Body(self._room, self._most_body_bytes) as body:
-            data = await body.inflated(await body.read(scope, receive), encoding)
-            model = await self._models.get(ref)
+            data = await body.read(scope, receive)
+            if b"content-encoding" in asked:
+                data = await body.inflated(data, asked[b"content-encoding"].decode("latin-1").strip().lower())
+            model = self._models.known(ref) or await self._models.newest(ref)
             request = raw_request(data, model) if json_bytes == 0 else await decoded(data, json_bytes, self._decoding)
             answer, head_bytes = await self._answered(ref, model, request)
         headers = []
-        if accepted:
-            answer, used = await deflated(answer, accepted)
+        if b"accept-encoding" in asked:
+            answer, used = await deflated(answer, asked[b"accept-encoding"].decode("latin-1"))
             headers = [(b"content-encoding", used.encode()), (b"vary", b"Accept-Encoding")] if used else []
         if head_bytes is not None:
             headers.append((_LENGTH, b"%d" % head_bytes))
@@ -115,8 +112,8 @@ class OpenInference:
                 model = newest
                 answer = await self._asked(ref, model, request)
             if answer.model != model.ref:
-                model = await self._models.get(answer.model)
-            outputs = model.outputs_of(answer.outputs)
+                model = self._models.known(answer.model) or await self._models.newest(answer.model)
+            outputs = model.outputs_of(decode_tensors(answer.tensors))
             encoded = encode_answer(request, ref.partition("@")[0], answer.request, outputs)
         except StokerError:
             self._statistics.failed(model.ref, time.perf_counter_ns() - began)
@@ -125,8 +122,8 @@ class OpenInference:
         self._statistics.answered(model.ref, rows, time.perf_counter_ns() - began)
         return encoded
 
-    async def _asked(self, ref: str, model: ServedModel, request: InferenceRequest) -> Answer:
-        return await self._client.ask(
+    def _asked(self, ref: str, model: ServedModel, request: InferenceRequest) -> Awaitable[EncodedAnswer]:
+        return self._client.ask_encoded(
             ref,
             model.rows(request.tensors),
             timeout=_TIMEOUT_S if request.timeout_s is None else min(request.timeout_s, LONGEST_S),
@@ -167,10 +164,11 @@ class Beside:
         self.app = app
         self._protocol = protocol
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve a request."""
-        is_its = scope["type"] == "http" and f"{scope['path']}/".startswith(PREFIX)
-        await (self._protocol if is_its else self.app)(scope, receive, send)
+        path = scope.get("path", "")
+        is_its = scope["type"] == "http" and (path.startswith(PREFIX) or path == PREFIX[:-1])
+        return (self._protocol if is_its else self.app)(scope, receive, send)
 
 
 def model_ref(parts: Sequence[str]) -> str:

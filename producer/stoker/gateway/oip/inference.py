@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -30,6 +30,8 @@ _MOST_TENSORS = 10_000
 _NULL = msgspec.Raw(b"null")
 # Where the length of the JSON may be any, tensors as numbers in it are a few times as large in memory.
 MOST_JSON_BYTES = 16 << 20
+# So many heads are kept, decoded, and none that is longer.
+_REPEATED, _REPEATED_BYTES = 256, 1 << 10
 
 
 class _TensorParameters(msgspec.Struct, gc=False):
@@ -79,8 +81,7 @@ _PRIORITIES: tuple[Priority, ...] = ("normal", "high", "normal", "low")
 """By the protocol's number, of which 0 is the default and 1 comes first; all above are "low"."""
 
 
-@dataclass(frozen=True, slots=True)
-class InferenceRequest:
+class InferenceRequest(msgspec.Struct, frozen=True):
     """A request, decoded.
 
     Attributes:
@@ -119,10 +120,8 @@ def decode_request(body: Data, json_bytes: int | None) -> InferenceRequest:
             f"the request has {len(head):,} bytes of JSON; the limit is {MOST_JSON_BYTES:,}: send tensors as bytes "
             "behind it"
         )
-    try:
-        request = _REQUESTS.decode(head)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidJob(f"the body is no inference request: {error}") from None
+    is_repeated = json_bytes is not None and json_bytes <= _REPEATED_BYTES
+    request = _decoded_head(bytes(head)) if is_repeated else _decoded(head)
     parameters = request.parameters or _NO_PARAMETERS
     if parameters.sequence_id:
         raise InvalidJob("sequence_id is given, but no model here keeps a state between requests")
@@ -136,6 +135,19 @@ def decode_request(body: Data, json_bytes: int | None) -> InferenceRequest:
         _PRIORITIES[min(priority, len(_PRIORITIES) - 1)],
         parameters.key,
     )
+
+
+def _decoded(head: Data) -> _Request:
+    try:
+        return _REQUESTS.decode(head)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidJob(f"the body is no inference request: {error}") from None
+
+
+@lru_cache(_REPEATED)
+def _decoded_head(head: bytes) -> _Request:
+    """`_decoded`, for JSON with bytes behind it: requests for equally many rows have the same."""
+    return _decoded(head)
 
 
 async def decoded(body: Data, json_bytes: int | None, turn: asyncio.Semaphore) -> InferenceRequest:
@@ -197,18 +209,17 @@ def encode_answer(
     """
     wanted: Mapping[str, bool] = request.outputs or dict.fromkeys(outputs, request.binary)
     parts: list[bytes] = [b""]
-    described: list[dict[str, Any]] = []
+    described: list[Mapping[str, Any] | msgspec.Raw] = []
     for name, binary in wanted.items():
         array = outputs.get(name)
         if array is None:
             raise InvalidJob(f"{model} has no output {name!r}; it has {listed(list(outputs))}")
-        tensor: dict[str, Any] = {"name": name, "datatype": datatype_of_array(array), "shape": array.shape}
         if binary:
             parts.append(to_binary(array))
-            tensor["parameters"] = {"binary_data_size": len(parts[-1])}
+            described.append(_described(name, datatype_of_array(array), array.shape, len(parts[-1])))
         else:
-            tensor["data"] = to_json(array)
-        described.append(tensor)
+            tensor = {"name": name, "datatype": datatype_of_array(array), "shape": array.shape, "data": to_json(array)}
+            described.append(tensor)
     answer: dict[str, Any] = {
         "model_name": model,
         "model_version": answered_by.partition("@")[2].partition(":")[0],
@@ -219,6 +230,13 @@ def encode_answer(
         answer["id"] = request.id
     parts[0] = _ENCODER.encode(answer)
     return (b"".join(parts), len(parts[0])) if len(parts) > 1 else (parts[0], None)
+
+
+@lru_cache(_REPEATED)
+def _described(name: str, datatype: str, shape: tuple[int, ...], size: int) -> msgspec.Raw:
+    """What an answer says of a tensor whose bytes follow."""
+    parameters = {"binary_data_size": size}
+    return msgspec.Raw(_ENCODER.encode({"name": name, "datatype": datatype, "shape": shape, "parameters": parameters}))
 
 
 def _tensors(inputs: Sequence[_Input], binary: memoryview) -> dict[str, Array]:

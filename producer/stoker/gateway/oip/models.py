@@ -2,58 +2,39 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
-from ...client.aio import AsyncClient
+from ...client.noting import NotingClient
 from ...models.manifest import ModelVersion
 from .served import ServedModel
 
-# How long a version behind a reference is believed. A request that does not fit it is checked against the newest.
-_FRESH_S = 5.0
-# The same for the list of all.
+# How long the list of all is believed.
 _LISTED_S = 1.0
 _MOST_KEPT = 1_000
 
 
-@dataclass(frozen=True)
-class _Kept:
-    model: ServedModel
-    until: float
-
-
 class Models:
-    """Looks models up by an `AsyncClient`."""
+    """Looks models up by a client, which believes for some seconds what a reference named."""
 
-    def __init__(self, client: AsyncClient) -> None:
+    def __init__(self, client: NotingClient) -> None:
         self._client = client
-        self._kept: dict[str, _Kept] = {}
+        # By reference, as callers give it.
+        self._kept: dict[str, ServedModel] = {}
         self._all: Sequence[ModelVersion] = ()
         self._listed_until = 0.0
 
-    async def get(self, ref: str) -> ServedModel:
-        """The version behind a reference, as it was a few seconds ago.
+    def known(self, ref: str) -> ServedModel | None:
+        """The version behind a reference, as it was some seconds ago; None if that is to be looked up."""
+        version = self._client.known_model(ref)
+        return None if version is None else self._served(ref, version)
+
+    async def newest(self, ref: str) -> ServedModel:
+        """The version behind a reference, as it is now.
 
         Raises:
             ModelNotFound: there is none.
             Unavailable: Redis cannot be reached.
         """
-        kept, now = self._kept.get(ref), time.monotonic()
-        if kept and now < kept.until:
-            return kept.model
-        if kept:
-            # One caller looks it up again; meanwhile the others use the old entry.
-            self._kept[ref] = replace(kept, until=now + _LISTED_S)
-        return await self.newest(ref)
-
-    async def newest(self, ref: str) -> ServedModel:
-        """The version behind a reference, as it is now; raises what `get` does."""
-        version = await self._client.model(ref)
-        kept = self._kept.get(ref)
-        model = kept.model if kept and kept.model.version == version else ServedModel(version)
-        if len(self._kept) >= _MOST_KEPT:
-            self._kept.clear()
-        self._kept[ref] = _Kept(model, time.monotonic() + _FRESH_S)
-        return model
+        return self._served(ref, await self._client.newest_model(ref))
 
     async def all(self) -> Sequence[ModelVersion]:
         """All versions, as they were a second ago.
@@ -65,3 +46,11 @@ class Models:
             self._all = await self._client.models()
             self._listed_until = time.monotonic() + _LISTED_S
         return self._all
+
+    def _served(self, ref: str, version: ModelVersion) -> ServedModel:
+        kept = self._kept.get(ref)
+        if kept is None or kept.version is not version:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            kept = self._kept[ref] = ServedModel(version)
+        return kept

@@ -67,6 +67,9 @@ class Statistics:
         }
 
     def _of(self, ref: str) -> _Counts:
-        if ref not in self._counts and len(self._counts) >= _MOST_VERSIONS:
-            self._counts.clear()
-        return self._counts.setdefault(ref, _Counts())
+        counts = self._counts.get(ref)
+        if counts is None:
+            if len(self._counts) >= _MOST_VERSIONS:
+                self._counts.clear()
+            counts = self._counts[ref] = _Counts()
+        return counts
