@@ -23,6 +23,8 @@ from .state import State
 _GRACE_S = 30
 _KEEP_ALIVE_S = 30
 _BACKLOG = 2048
+# After so many new objects garbage is looked for: a request in hand takes some tens.
+_OBJECTS = 10_000
 
 
 class Server(uvicorn.Server):
@@ -40,9 +42,11 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
         await super().startup(sockets)
-        # What is here by now stays: to look through it again and again would take a tenth of the time under load.
+        # What is here by now stays: to look through it again and again would take a tenth of the time under load. So
+        # would to look through the requests in hand every few requests.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_OBJECTS)
         if self.started and self._listens:
             self._listens()
 

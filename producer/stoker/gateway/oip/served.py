@@ -81,7 +81,7 @@ class ServedModel:
 
     def outputs_of(self, outputs: Any) -> Mapping[str, Array]:
         """What the model gave, by the names of its outputs."""
-        return outputs if isinstance(outputs, Mapping) else {self.output_names[0]: outputs}
+        return {self.output_names[0]: outputs} if isinstance(outputs, np.ndarray) else outputs
 
     def _kind(self, name: str) -> str:
         metadata = self._columns.get(name)

@@ -46,9 +46,14 @@ while at <= #ARGV do
   else
     local taken, wait_ms, most_a_minute = admitted(ref, count)
     answer[#answer + 1] = taken == count and depth or { taken, wait_ms, most_a_minute }
+    local requests = {}
     for n = 0, taken - 1 do
       local timeout_ms, bytes = ARGV[at + 5 + 2 * n], ARGV[at + 6 + 2 * n]
-      redis.call('RPUSH', list, struct.pack('<d', now + timeout_ms) .. bytes)
+      requests[#requests + 1] = struct.pack('<d', now + timeout_ms) .. bytes
+    end
+    -- In slices, because unpack puts all of them on Lua's stack.
+    for n = 1, taken, 1000 do
+      redis.call('RPUSH', list, unpack(requests, n, math.min(n + 999, taken)))
     end
     if taken > 0 then
       if depth == 0 then
