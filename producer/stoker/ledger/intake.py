@@ -31,6 +31,7 @@ _CHUNK_BYTES = 16 << 20
 # Chunks that are not accepted so long after the last of them came expire.
 _STAGED_S = 600
 _MOVED = [b"moved"]
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _REFUSALS = {
     b"missing": "is unknown",
     b"FAILED": "failed",
@@ -218,7 +219,7 @@ def encoded(jobs: Sequence[NewJob], known: Mapping[str, str] | None = None) -> s
             rows.append((job.id, number))
         else:
             rows.append((job.id, number, job.idempotency_key, job.digest))
-    return json.dumps({"shapes": shapes, "jobs": rows}, separators=(",", ":"))
+    return _encode({"shapes": shapes, "jobs": rows})
 
 
 def _shape(job: NewJob, further: Mapping[str, str]) -> dict[str, object]:

@@ -209,7 +209,7 @@ save ""
 # A full memory must refuse a write, never forget a job.
 maxmemory-policy noeviction
 # The events of a job are a stream, and a stream takes a whole node at once.
-stream-node-max-bytes 1024
+stream-node-max-bytes 384
 """
 
 
