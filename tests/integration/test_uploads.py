@@ -21,6 +21,7 @@ import pytest
 from pyarrow import parquet
 
 import stoker
+from stoker.client import stores
 from stoker.client.job_files import JobFile
 from stoker.ledger import uploads as ledger
 from stoker.models.store import Store
@@ -245,6 +246,17 @@ def test_two_clients_upload_the_same_at_once(client: stoker.Client, store: Store
     assert len(refs) == len(client.uploads()) == 1
     assert len(written(store)) == 1
     assert client.download(refs.pop(), tmp_path / "back").read_text() == TABLE
+
+
+@pytest.mark.parametrize("store", ["folder"], indirect=True)
+def test_the_first_upload_of_another_client_makes_no_store_look_as_if_it_were_not_mounted(
+    client: stoker.Client, store: Store, tmp_path: Path
+) -> None:
+    steps = stores.require(store)
+    next(steps)
+    client.upload(table(tmp_path))
+    with pytest.raises(StopIteration):
+        steps.send(True)
 
 
 @quick_stores

@@ -15,7 +15,8 @@ def require(store: Store) -> Steps[None]:
     Raises:
         Unavailable: it is empty, and Redis knows of models or uploads.
     """
-    if store.is_empty_folder() and (yield store_files.are_known()):
+    # Looked at again: what was known of in between was written before.
+    if store.is_empty_folder() and (yield store_files.are_known()) and store.is_empty_folder():
         raise Unavailable(elsewhere(store))
 
 
