@@ -20,7 +20,7 @@ COMPARISONS = (
     "signing",
     "secured",
 )
-EVERYTHING = (*COMPARISONS, "encryption", "train", "tune", "scale", "report")
+EVERYTHING = (*COMPARISONS, "encryption", "train", "tune", "scale", "elsewhere", "report")
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import comparison, gateway, secured, signing
+from . import comparison, elsewhere, gateway, secured, signing
 from .figures import RESULTS, summary
 from .plots import bars
 
@@ -240,6 +240,7 @@ SECTIONS: dict[str, Callable[[Document], str]] = {
     "signing": signing.table,
     "secured": secured.table,
     "scale": _scale,
+    "elsewhere": elsewhere.table,
 }
 
 

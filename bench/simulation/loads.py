@@ -35,6 +35,13 @@ MIXED = {
     "infer": Kind(0.2, 60.0, 0.8),
     "train": Kind(0.3, 540.0, 1.0),
 }
+# Jobs of which the settings say more than the kind: nothing of the policy was chosen by them.
+STUDIED = {
+    "infer": Kind(0.5, 5.0, 0.6),
+    "train": Kind(0.3, 240.0, 1.2, (0.2, 0.6, 2.2)),
+    "tune": Kind(0.05, 900.0, 0.8),
+    "export": Kind(0.15, 12.0, 0.4),
+}
 
 
 @dataclass(frozen=True)
@@ -115,3 +122,19 @@ def flapping(period_s: float, length_s: float, rate: float, kinds: Mapping[str, 
     """`rate` jobs a second for half a period, none for the other half."""
     at = np.random.default_rng(seed).random(int(rate * length_s / 2)) * length_s / 2
     return drawn(at + np.floor(at / (period_s / 2)) * period_s / 2, kinds, seed)
+
+
+def clustered(
+    count: int, length_s: float, cluster_s: float = 120.0, kinds: Mapping[str, Kind] = MIXED, seed: int = 1
+) -> Jobs:
+    """Jobs that come by turns many and few: every so many seconds the rate is drawn anew, and often next to nothing."""
+    random = np.random.default_rng(seed)
+    rates = random.gamma(0.5, size=int(length_s / cluster_s))
+    return drawn(
+        (random.choice(len(rates), count, p=rates / rates.sum()) + random.random(count)) * cluster_s, kinds, seed
+    )
+
+
+def bursts(count: int, often: int, length_s: float, kinds: Mapping[str, Kind] = MIXED, seed: int = 1) -> Jobs:
+    """Nothing but so many bursts of `count` jobs each, at random moments."""
+    return drawn(np.repeat(np.random.default_rng(seed).random(often) * length_s, count), kinds, seed)
