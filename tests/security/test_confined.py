@@ -256,12 +256,16 @@ def test_what_leaves_its_session_is_ended_with_it(run: Run, eventually: Eventual
     assert apart(work, run, Distrusted(Said, partial(confined.confine, run.scratch, 0))) == Said(ends={})
     stray = int(started.read_text())
     eventually(lambda: not Path(f"/proc/{stray}").exists())
+    # From then on no orphan comes to this process, which would keep it as a zombie.
+    orphan = "import subprocess; print(subprocess.Popen(['sleep', '0.1'], stdout=subprocess.DEVNULL).pid)"
+    lone = int(subprocess.run([sys.executable, "-c", orphan], capture_output=True, text=True, check=True).stdout)
+    eventually(lambda: not Path(f"/proc/{lone}").exists())
 
 
 def test_it_ends_with_the_process_that_waits_for_it(run: Run, eventually: Eventually) -> None:
     """As where a worker is killed, and its jobs' processes with it."""
     started = run.scratch / "started"
-    Strays()  # so that it comes to this process, which can ask how it ended
+    strays = Strays()  # so that it comes to this process, which can ask how it ended
 
     def work(_run: Run) -> Said:
         started.write_text(str(os.getpid()))
@@ -277,6 +281,7 @@ def test_it_ends_with_the_process_that_waits_for_it(run: Run, eventually: Eventu
     opens = int(started.read_text())
     eventually(lambda: os.waitid(os.P_PID, opens, os.WEXITED | os.WNOHANG | os.WNOWAIT))
     assert os.WTERMSIG(os.waitpid(opens, 0)[1]) == signal.SIGKILL
+    strays.end()
 
 
 def test_one_that_closes_its_pipe_and_goes_on_is_not_waited_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

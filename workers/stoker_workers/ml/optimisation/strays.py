@@ -24,14 +24,13 @@ def die_with(parent: int) -> None:
 
 
 class Strays:
-    """The processes that come to this one from now on, as orphans of those that it starts. Linux alone can.
+    """The processes that come to this one until their end, as orphans of those that it starts. Linux alone can.
 
     Whatever starts processes beside it in this one does so before.
     """
 
     def __init__(self) -> None:
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _take_orphans(1)
         self._before = set(_children())
 
     def end(self) -> None:
@@ -44,6 +43,13 @@ class Strays:
                     # Their own come to this process as they end.
                     os.waitpid(stray, os.WNOHANG)
             time.sleep(_LOOK_S)
+        # Those of others, for whose ends nobody here asks, would stay as zombies.
+        _take_orphans(0)
+
+
+def _take_orphans(takes: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, takes, 0, 0, 0)
 
 
 def _children() -> Iterator[int]:
