@@ -26,6 +26,9 @@ _VARIABLES = {
     **{color: f"line-{number}" for number, color in enumerate(LINES, 1)},
 }
 WIDTH_IN, HEIGHT_IN = 5.2, 3.6
+# The room for labels before they are measured, and what stays free around them.
+_LEFT_IN, _BOTTOM_IN, _PAD_IN = 0.55, 0.45, 0.04
+_DPI = 72  # as an SVG is drawn, so that what is measured once is known
 _LABEL_LENGTH = 16
 
 
@@ -52,6 +55,7 @@ def style() -> AbstractContextManager[None]:
             "xtick.labelcolor": MUTED,
             "ytick.labelcolor": MUTED,
             "legend.frameon": False,
+            "font.family": "DejaVu Sans",  # by which labels are measured; of a list, each font would be looked for
             "font.size": 9,
         }
     )
@@ -65,9 +69,31 @@ def short(label: str, length: int = _LABEL_LENGTH) -> str:
 
 
 def axes_of(width_in: float = WIDTH_IN, height_in: float = HEIGHT_IN) -> tuple[Figure, Axes]:
-    """A figure of one plot."""
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    """A figure of one plot, which `svg` lays out."""
+    figure = Figure(figsize=(width_in, height_in), dpi=_DPI)
+    margins = {name: inches / width_in for name, inches in (("left", _LEFT_IN), ("right", width_in - _PAD_IN))}
+    margins |= {name: inches / height_in for name, inches in (("bottom", _BOTTOM_IN), ("top", height_in - _PAD_IN))}
+    figure.subplots_adjust(**margins)
     return figure, figure.add_subplot()
+
+
+def _lay_out(figure: Figure) -> None:
+    """Give the labels of a figure's axes the room that they need, and the axes what is left.
+
+    They are measured once, with the axes about as large as they will be: matplotlib's own layouts measure twice, and
+    take as long as the drawing.
+    """
+    [axes] = figure.axes
+    whole, inner = figure.bbox, axes.bbox
+    outer = axes.get_tightbbox(for_layout_only=True)
+    assert outer, "the axes are visible"
+    pad = _PAD_IN * _DPI
+    figure.subplots_adjust(
+        left=(inner.x0 - outer.x0 + pad) / whole.width,
+        right=1 - (outer.x1 - inner.x1 + pad) / whole.width,
+        bottom=(inner.y0 - outer.y0 + pad) / whole.height,
+        top=1 - (outer.y1 - inner.y1 + pad) / whole.height,
+    )
 
 
 def svg(figure: Figure, told: str) -> Html:
@@ -77,8 +103,10 @@ def svg(figure: Figure, told: str) -> Html:
     with warnings.catch_warnings():
         # A label in a script that the font for measuring has not; the reader's browser has another.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        # Lays the figure out and draws it; `savefig` would go through all of it twice. It has no types.
-        FigureCanvasSVG(figure).print_svg(buffer, metadata=bare)  # type: ignore[no-untyped-call]
+        canvas = FigureCanvasSVG(figure)
+        _lay_out(figure)
+        # `savefig` would draw it twice. This has no types.
+        canvas.print_svg(buffer, metadata=bare)  # type: ignore[no-untyped-call]
     drawing = buffer.getvalue()
     drawing = drawing[drawing.index("<svg") :]
     drawing = re.sub(r'<g id="[^"]*"', "<g", drawing)  # every plot of the page would have the same ones

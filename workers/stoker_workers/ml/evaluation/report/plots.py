@@ -37,7 +37,9 @@ def confusion(counts: tuple[tuple[int, ...], ...], labels: tuple[str, ...]) -> H
         axes.add_collection(PolyCollection(squares, facecolors=shades, linewidths=0))
         if len(labels) <= _ANNOTATED_CLASSES:
             for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-                axes.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", fontsize=8)
+                number = f"{matrix[row, column]:,}"
+                # Within the axes, whose room is not theirs to judge.
+                axes.text(column, row, number, ha="center", va="center", fontsize=8, in_layout=False)
         edges = -0.5, len(labels) - 0.5
         axes.set(xlim=edges, ylim=edges[::-1], xlabel="predicted", ylabel="true")
         if len(labels) <= _LABELLED_CLASSES:
