@@ -118,7 +118,8 @@ def _leftovers(system: System) -> Finding:
 
 def _uploads(system: System) -> Finding:
     store = Store(system.settings.store_place)
-    if store.is_empty_folder() and system.connection.run(store_files.are_known()):
+    # In this order, for a file is in the store before Redis knows of it.
+    if system.connection.run(store_files.are_known()) and store.is_empty_folder():
         return fail(elsewhere(store))
     kept = drive(uploads.listed(), system.connection.run)
     size = sum(upload.size for upload in kept)
