@@ -378,10 +378,19 @@ def test_trials_get_what_is_left_of_the_time() -> None:
 
 @pytest.mark.parametrize(
     ("fields", "why"),
-    [({"budget_s": 0.01}, "its 0.01 s are over"), ({"slot_hours": 2.5 / 3600}, "its trials have run for 0.000833 of")],
+    [({"budget_s": 3}, "its 3 s are over"), ({"slot_hours": 2.5 / 3600}, "its trials have run for 0.000833 of")],
 )
-def test_a_budget_that_is_used_up_ends_it(fields: dict[str, float], why: str, tmp_path: Path) -> None:
-    found = result(Tuning(spec(**fields), tmp_path, cost, slots=4).outcome())
+def test_a_budget_that_is_used_up_ends_it(
+    fields: dict[str, float], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[float] = []
+
+    def lasting(x: float, **arguments: Any) -> dict[str, float]:
+        ended.append(x)
+        return cost(x, **arguments)
+
+    monkeypatch.setattr(Clock, "run_s", property(lambda _: float(len(ended))))
+    found = result(Tuning(spec(**fields), tmp_path, lasting, slots=4).outcome())
     assert found.why.startswith(why)
     assert len(found.trials) < 12
     assert found.counts["OPEN"] > 0
