@@ -41,6 +41,8 @@ Times = NDArray[np.datetime64]
 def times_of(cells: pa.StringArray, pattern: str) -> Times:
     """Cells as times of microseconds in UTC; NaT for those that are missing, or no times of this pattern."""
     parts = pc.extract_regex(cells, PATTERNS[pattern])
+    if parts.null_count == len(parts):
+        return np.full(len(cells), np.datetime64("NaT", "us"))
     names = {field.name for field in parts.type}
     valid = parts.is_valid().to_numpy(zero_copy_only=False)
 
