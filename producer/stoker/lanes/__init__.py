@@ -249,6 +249,11 @@ def wake_reader(client: str) -> Call[None]:
 
 # The scripts that are told whose they are.
 _NAME_CALLER = ("push",)
+# What few of a script's runs call.
+_SELDOM = {
+    "push": ("bells_of", "place_of_bell", "push_message", "raise_alarm", "slots_of"),
+    "take": ("count_for_route", "store_celery_result", "taken_by"),
+}
 # What scripts use and is none.
 _SHARED = {"prelude", "failures"}
 _CONSTANTS = {"KEY": LEDGER_PREFIX, "LANE": PREFIX}
@@ -269,7 +274,7 @@ def script(name: str) -> Script:
         _in_a_function("wake(id)", waking(), "wake_waiting(id)"),
     )
     library = "".join((basics(), *lazily, _lua("prelude"), _lua("failures")))
-    return Script(linked(_lua(name), library, _CONSTANTS), names_caller=name in _NAME_CALLER)
+    return Script(linked(_lua(name), library, _CONSTANTS, _SELDOM.get(name, ())), names_caller=name in _NAME_CALLER)
 
 
 def _in_a_function(head: str, library: str, answer: str) -> str:
