@@ -49,6 +49,25 @@ def test_a_home_that_a_key_makes_is_for_its_user_alone(tmp_path: Path) -> None:
         assert mode(tmp_path / folder) == 0o700, folder
 
 
+def test_a_key_that_was_let_in_before_is_not_once_it_is_revoked_or_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "_LOOK_S", 0.0)
+    (text, shop), (gone, other) = (write_key(name, tmp_path, "client", None, {}, {}) for name in ("shop", "other"))
+    ring = KeyRing.read(tmp_path)
+    for _ in range(2):
+        assert ring.key(text.encode()) == shop
+        assert ring.key(gone.encode()) == other
+        assert ring.key(f"{text}x".encode()) is None
+    revoke(tmp_path, "shop")
+    (tmp_path / "other.toml").unlink()
+    found = ring.key(text.encode())
+    assert found
+    assert found.revoked
+    assert not keys.is_valid(found)
+    assert ring.key(gone.encode()) is None
+
+
 def test_a_stream_ends_with_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "_LOOK_S", 0.0)
     shop, _ = made("shop", tmp_path), made("other", tmp_path)

@@ -23,6 +23,25 @@ def test_rows_that_the_model_takes_pass(rows: Tensors) -> None:
     inputs(PIXELS).check(rows)
 
 
+@pytest.mark.parametrize("spec", [PIXELS, PERSON, PIXELS.model_copy(update={"dtype": "int64"})])
+@pytest.mark.parametrize("shape", [(), (3,), (2,), (0, 3), (2, 3), (2, 2), (2, 3, 1)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "U1", "O"])
+@pytest.mark.parametrize("number", [0, 1, 1971, np.nan, np.inf])
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+def test_usual_rows_are_none_that_a_look_at_all_would_refuse_or_change(
+    spec: TensorSpec, shape: tuple[int, ...], dtype: str, number: float
+) -> None:
+    model, rows = inputs(spec), np.full(shape, number).astype(dtype)
+    if model.is_usual(rows):
+        assert model.encoded(rows) is rows
+        model.check(rows)
+
+
+def test_rows_of_the_models_own_type_are_usual() -> None:
+    assert inputs(PIXELS).is_usual(np.zeros((2, 3), np.float32))
+    assert not inputs(PIXELS, PERSON).is_usual(np.zeros((2, 3), np.float32))
+
+
 def test_one_bad_row_among_many_is_named() -> None:
     rows = np.zeros((1000, 3), np.float32)
     rows[417, 2] = np.nan

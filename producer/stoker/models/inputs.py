@@ -47,9 +47,7 @@ class Inputs:
         self._forecast = signature.forecast
         if self._forecast:
             self._columns = frozenset(self._forecast.columns)
-        first = self.specs[0]
-        takes_numbers = len(self.specs) == 1 and self.dtypes[0].kind == "f" and not takes_pictures(first)
-        self._takes_any_number = takes_numbers and not first.limits
+        self._takes_any_number = len(self.specs) == 1 and _takes_any_number(self.specs[0], self.dtypes[0])
 
     def encoded(self, given: Array | Mapping[str, object]) -> Tensors:
         """The model's tensors for rows by column; an array, or tensors by their own names, stay as they are.
@@ -232,6 +230,10 @@ def _sendable(array: Array) -> Array:
     if array.dtype == object and all(isinstance(value, str) for value in array.flat):
         return array.astype(np.str_)
     return array
+
+
+def _takes_any_number(spec: TensorSpec, dtype: np.dtype[np.generic]) -> bool:
+    return dtype.kind == "f" and not spec.limits and not takes_pictures(spec)
 
 
 def _takes_lists(spec: TensorSpec) -> bool:
