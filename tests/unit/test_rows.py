@@ -109,6 +109,27 @@ def test_a_row_without_a_list_is_refused_where_lists_are_taken(kind: ColumnKind)
             encode((spec,), {"c": values})
 
 
+def test_numbers_of_the_tensors_own_type_are_checked_and_not_copied() -> None:
+    spec = TensorSpec(name="x", shape=(2,), dtype="float32")
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    given = {"rows": x, "read only": np.frombuffer(x.tobytes(), np.float32).reshape(3, 2)}
+    for values in given.values():
+        assert encode((spec,), {"x": values})["x"] is values
+    for other in (x.astype(">f4"), np.asfortranarray(x), x.astype(np.float64), np.repeat(x, 2, axis=0)[::2]):
+        tensor = encode((spec,), {"x": other})["x"]
+        assert tensor is not other
+        assert tensor.dtype == np.float32
+        np.testing.assert_array_equal(tensor, x)
+    gaps = spec.model_copy(update={"gaps": True})
+    x[1, 1] = np.nan
+    assert encode((gaps,), {"x": x})["x"] is x
+    with pytest.raises(InvalidJob, match=r"column 'x' holds nan in row 1 .*expected a finite number"):
+        encode((spec,), {"x": x})
+    x[2, 0] = np.inf
+    with pytest.raises(InvalidJob, match=r"column 'x' holds inf in row 2 .*expected a finite number"):
+        encode((gaps,), {"x": x})
+
+
 def test_a_column_that_is_missing_is_named() -> None:
     spec = TensorSpec(name="t", shape=(1,), dtype="float32", kind="number", columns=("c",))
     with pytest.raises(InvalidJob, match="the data has no column 'c', which the model takes; it has 'd'"):

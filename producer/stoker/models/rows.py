@@ -102,6 +102,13 @@ def _are_lists(spec: TensorSpec, values: Array) -> bool:
 
 
 def _numbers(spec: TensorSpec, values: Array, name: str, numbering: Numbering) -> Array:
+    """Numbers in the tensor's own type; floating ones that have it, and lie as it does, are not copied."""
+    own = values.dtype
+    if own.kind == "f" and own.name == spec.dtype and own.isnative and values.flags.c_contiguous:
+        # To float64 and back would take longer than a small network computes.
+        if (wrong := np.isinf(values) if spec.gaps else ~np.isfinite(values)).any():
+            refuse_number(values, wrong, name, numbering)
+        return values
     exact = numbers(values, name, gaps=spec.gaps, numbering=numbering)
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused
         cast: Array = exact.astype(np.float32 if spec.dtype == "bfloat16" else spec.dtype)
