@@ -120,7 +120,7 @@ class BothSides(OnServer):
             with pytest.raises(refusals.get(answer, stoker.InvalidJob)):
                 self.connection.run(call)
             return
-        assert self.connection.run(call) == (None if in_chunks else answer)
+        assert self.connection.run(call) == (True if in_chunks else answer)
         if in_chunks:
             # Its client, and a controller that finds it at the same moment.
             for _ in range(2):

@@ -123,8 +123,8 @@ local function write_record(id, common, size, ...)
   redis.call('HSET', KEY.job .. id, unpack(common, 1, size + own))
 end
 
--- Puts a new job on its line. Once the window is full (`full` has the line, or false until it is) it stays so in this step, and
--- all but the first job that is then held of each tenant can be gathered.
+-- Puts a new job on its line. Once the window is full it stays so in this step, and all but the first job that is then
+-- held of each tenant can be gathered.
 local function line_up_all(id, shape, sequence, full, scores)
   local tenant = shape.tenant or ''
   local line = shape.queue .. ':' .. shape.priority
@@ -133,15 +133,13 @@ local function line_up_all(id, shape, sequence, full, scores)
     add_to_list(scores, held, shape.turn or sequence, id)
     return
   end
-  if full[line] == false then
-    full[line] = is_paused('queue', shape.queue) or redis.call('ZCARD', KEY.rung .. line) >= window_of(shape.queue)
-  end
+  full[line] = full[line] or is_paused('queue', shape.queue)
+    or redis.call('ZCARD', KEY.rung .. line) >= window_of(shape.queue)
   if full[line] then
     hold(id, shape.queue, shape.priority, tenant, shape.turn or sequence)
     full[held] = true
   else
     line_up(id, shape.queue, shape.priority, tenant, shape.turn or sequence)
-    full[line] = false
   end
 end
 
