@@ -38,7 +38,7 @@ def values_of(column: object) -> Array:
 
 
 def numbers(
-    values: object, name: str, *, gaps: bool = False, numbering: Numbering = FROM_0, most: float = np.inf
+    values: object, name: str, *, gaps: bool = False, numbering: Numbering = FROM_0, most: float = sys.float_info.max
 ) -> NDArray[np.float64]:
     """A column as float64, with NaN for missing values.
 
@@ -51,8 +51,8 @@ def numbers(
     if array.dtype.kind not in "biuf":
         raise InvalidJob(f"column {name!r} holds {kind_of(array)}; expected numbers")
     converted = array.astype(np.float64)
-    wrong = np.isinf(converted) if gaps else ~np.isfinite(converted)
-    wrong |= np.abs(converted) > most
+    # Of NaN neither holds.
+    wrong = np.abs(converted) > most if gaps else ~(np.abs(converted) <= most)
     if wrong.any():
         refuse_number(array, wrong, name, numbering)
     return converted
