@@ -9,12 +9,12 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from .. import preloaded
 from ..conftest import PATIENCE_S, Eventually
 from .conftest import free_port
 
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "docs").symlink_to(_DOCS)
     program = tmp_path / "bin" / "stoker"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m stoker.cli "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{preloaded.python()}" -m stoker.cli "$@"\n')
     program.chmod(0o755)
     return tmp_path
 

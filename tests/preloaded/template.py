@@ -82,6 +82,10 @@ def main(stand_in: str, listener: socket.socket) -> None:
     os.chdir(command["folder"])
     sys.path[:1] = [command["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     tempfile.tempdir = None
+    # Those that there are take files of other kinds for the template's.
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     gc.enable()
     # Nor does it outlive a template that was killed.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -95,7 +99,6 @@ def main(stand_in: str, listener: socket.socket) -> None:
                 _end(_status(lambda: runpy.run_module(module, run_name="__main__", alter_sys=True)))
             case [_, option, code]:
                 sys.argv = [option]
-                sys.stdin = os.fdopen(0, closefd=False)
                 sys.modules["__main__"] = alone = types.ModuleType("__main__")
                 _end(_status(lambda: exec(code, vars(alone))))
 

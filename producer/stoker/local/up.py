@@ -21,9 +21,6 @@ from .lock import lock
 from .server import fresh_log, local_server, logging_to
 from .subprocesses import Subprocess, Supervised
 
-# What `stoker worker` and `stoker controller` become, without importing the command line before that.
-WORKER = (sys.executable, "-m", "stoker_workers.node")
-CONTROLLER = (sys.executable, "-m", "stoker_workers.controller")
 # Longer than a worker takes to drain: it gives its jobs a minute to save a checkpoint.
 _DRAIN_S = 75.0
 
@@ -40,8 +37,8 @@ class LocalStack:
     server.
 
     Args:
-        worker: the command that runs the worker.
-        controller: the command that runs the controller.
+        worker: the command that runs the worker; None for what `stoker worker` becomes.
+        controller: the command that runs the controller; None for what `stoker controller` becomes.
 
     Attributes:
         redis_url: the Redis that the worker uses, once the block is entered.
@@ -52,10 +49,13 @@ class LocalStack:
     environment: dict[str, str]
 
     def __init__(
-        self, settings: Settings, *, worker: Sequence[str] = WORKER, controller: Sequence[str] = CONTROLLER
+        self, settings: Settings, *, worker: Sequence[str] | None = None, controller: Sequence[str] | None = None
     ) -> None:
         self._settings = settings
-        self._commands = {"controller": controller, "worker": worker}
+        self._commands = {
+            "controller": controller or (sys.executable, "-m", "stoker_workers.controller"),
+            "worker": worker or (sys.executable, "-m", "stoker_workers.node"),
+        }
 
     def __enter__(self) -> Self:
         """Start them all.
@@ -110,7 +110,7 @@ class LocalStack:
 def up(
     settings: Settings,
     *,
-    worker: Sequence[str] = WORKER,
+    worker: Sequence[str] | None = None,
     gateway: bool = False,
     flower: bool = False,
     say: Callable[[str], object] = print,
@@ -120,7 +120,7 @@ def up(
     To be called from the main thread.
 
     Args:
-        worker: the command that runs the worker.
+        worker: see `LocalStack`.
         gateway: whether to run a gateway with its console besides, if it is installed.
         flower: whether to run Flower besides, if it is installed.
         say: prints a line for the user.
