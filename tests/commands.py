@@ -49,6 +49,8 @@ class _CommandLine:
         theirs.close()
 
     def close(self) -> None:
+        # A closed pipe would not tell: a fork of this process that a test has left has a copy of our end.
+        self._pipe.send(None)
         self._pipe.close()
         self._process.join(_START_S)
         self._process.kill()
@@ -67,9 +69,12 @@ def _serve(pipe: Connection) -> None:
 
     while True:
         try:
-            arguments, environment, folder, text, python = pipe.recv()
+            wanted = pipe.recv()
         except EOFError:
             return
+        if wanted is None:
+            return
+        arguments, environment, folder, text, python = wanted
         with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
             given.write(text.encode())
             given.seek(0)
