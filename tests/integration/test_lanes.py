@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -16,15 +17,17 @@ from stoker import lanes
 from stoker.fleet.topology import served_request_queue
 from stoker.kinds import Priority
 from stoker.lanes import LaneRequests, frames
+from stoker.lanes.aio import AsyncLaneClient
 from stoker.lanes.blocking import LaneClient
 from stoker.models.manifest import ModelVersion
 from stoker.models.signature import Signature, TensorSpec
 from stoker.redis.calls import Call
-from stoker.redis.connection import Connection
+from stoker.redis.connection import AsyncConnection, Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
 
+T = TypeVar("T")
 BELLS = "cpu.infer\x06\x163"
 # Of a drainer that is meant to live: longer than the machine may stand still between two lines of a test.
 LEASE_S = 600.0
@@ -335,6 +338,29 @@ def test_whoever_finds_a_full_lane_is_told_so_at_once(connection: Connection, mo
             timeout=PATIENCE_S
         )
     lane_client.close()
+
+
+class Confused(AsyncConnection):
+    """A connection whose answers to pushes nobody can read."""
+
+    async def run(self, call: Call[T], *, patience_s: float | None = None) -> T:
+        if call.script is lanes.script("push"):
+            raise ValueError("not a number")
+        return await super().run(call, patience_s=patience_s)
+
+
+def test_who_waits_is_told_where_requests_cannot_be_sent_for_a_reason_that_nobody_foresaw(redis_url: str) -> None:
+    async def ask() -> None:
+        connection = Confused.open(Settings(), redis_url)
+        client = AsyncLaneClient(connection)
+        for _ in range(2):
+            [answer] = client.send("digits", "cpu.infer", "normal", PATIENCE_S, [b"x"]).values()
+            with pytest.raises(stoker.StokerError, match=r"^requests could not be sent: ValueError: not a number$"):
+                await asyncio.wait_for(answer, PATIENCE_S)
+        await client.close()
+        await connection.close()
+
+    asyncio.run(ask())
 
 
 def test_a_call_that_nobody_answers_ends_when_its_time_is_up(connection: Connection, redis_url: str) -> None:

@@ -1,6 +1,7 @@
 """A client's requests to lanes, for asyncio: what `blocking` does for threads, within one event loop."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 
 from ..errors import StokerError
@@ -10,6 +11,8 @@ from ..redis.reading import TaskReader, deliver
 from . import push
 from .frames import Answered
 from .pending import PendingRequests
+
+_log = logging.getLogger(__name__)
 
 
 class AsyncLaneClient:
@@ -73,9 +76,16 @@ class AsyncLaneClient:
             try:
                 refusals = await self._connection.run(push(lanes.values()))
             except StokerError as error:
-                for numbers in lanes:
-                    deliver(self._pending.refuse(numbers, error))
+                self._refuse(lanes, error)
+                continue
+            except Exception as error:  # noqa: BLE001  # the edge of this task: no waiter may wait in vain
+                _log.warning("requests could not be sent", exc_info=True)
+                self._refuse(lanes, StokerError(f"requests could not be sent: {type(error).__name__}: {error}"))
                 continue
             for numbers, refused in zip(lanes, refusals, strict=True):
                 if refused:
                     deliver(self._pending.refuse(numbers[refused.first :], refused.error))
+
+    def _refuse(self, lanes: Iterable[tuple[int, ...]], error: StokerError) -> None:
+        for numbers in lanes:
+            deliver(self._pending.refuse(numbers, error))
