@@ -64,4 +64,5 @@ def test_a_version_that_predicts_something_else_goes_back_and_one_that_may_is_pr
     assert b"was promoted" in Store(stack.store).read(result.files["html"])
     assert client.model(MODEL).version == 2
     new = client.infer(f"{MODEL}@2", versions)
-    eventually(lambda: bool((client.infer(MODEL, versions) == new).all()))
+    # But for last digits, since another engine may compute it by then.
+    eventually(lambda: np.allclose(client.infer(MODEL, versions), new, rtol=1e-4))
