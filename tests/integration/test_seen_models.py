@@ -135,3 +135,12 @@ def test_a_key_leads_to_its_job_though_the_model_has_moved(seeing: Seeing) -> No
     [first] = seeing.submit(DEPLOY, key="monday")
     seeing.move(2)
     assert seeing.submit(DEPLOY, key="monday") == [first]
+
+
+def test_a_record_that_somebody_else_has_written_in_another_form_is_looked_up_and_no_submit_goes_on_for_ever(
+    seeing: Seeing,
+) -> None:
+    seeing.raw.hset("stoker:model:digits", "1", version(2, "a").model_dump_json(indent=1))
+    for _ in range(3):
+        seeing.submit(DEPLOY)
+    assert (seeing.look_ups, seeing.jobs()) == (3, 3)

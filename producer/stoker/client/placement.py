@@ -56,10 +56,6 @@ class Seen:
         kept = {} if len(self._versions) > _MOST_VERSIONS else self._versions
         self._versions = {**kept, **versions}
 
-    def forget_versions(self) -> None:
-        """Forget what references led to: some may lead elsewhere now."""
-        self._versions = {}
-
 
 def offer(specs: Collection[Spec], seen: Seen | None = None) -> Steps[Offer]:
     """The live workers: as they were seen a moment ago, if that is enough, else as they are now.

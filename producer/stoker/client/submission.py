@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from ..errors import InvalidJob
 from ..kinds import Spec, checked, kind_of
@@ -40,21 +41,22 @@ def submit(
     if len(specs) > 1:
         refuse_keys(specs)
     seen = seen or Seen()
+    known = seen.versions()
     while True:
-        relies_on_models = bool(seen.versions())
         try:
-            jobs, models = yield from _prepare(specs, idempotency_key, resubmits, seen=seen)
+            jobs, models = yield from _prepare(specs, idempotency_key, resubmits, seen=seen, known=known)
         except InvalidJob:
             # The version that a reference leads to by now may fit.
-            if not relies_on_models:
+            if not known:
                 raise
         else:
             if signatures.signer:
                 sign(jobs, signatures.signer)
-            ids = yield from _queue(jobs, models)
+            ids = yield from _queue(jobs, {ref: version for ref, version in models.items() if ref in known})
             if ids is not None:
                 return (yield from submitted(jobs, ids, signatures))
-        seen.forget_versions()
+        # Once at most: what was looked up for these jobs is not held against what there is.
+        known = {}
 
 
 def _queue(jobs: Sequence[intake.NewJob], models: Mapping[str, ModelVersion]) -> Steps[list[str] | None]:
@@ -135,6 +137,7 @@ def _prepare(
     kind_of_checks: type[Checks] = Checks,
     ids: Sequence[str] = (),
     seen: Seen | None = None,
+    known: Mapping[str, ModelVersion] = MappingProxyType({}),
 ) -> Steps[tuple[list[intake.NewJob], Mapping[str, ModelVersion]]]:
     """Check specs against the registry and the headers of local files, and give each an id and a queue.
 
@@ -145,6 +148,7 @@ def _prepare(
         idempotency_key: for a single spec.
         ids: what the jobs are to be called; none for new ids.
         seen: see `submit`.
+        known: versions that are not looked up, by reference.
 
     Raises:
         InvalidJob: a file, column or array is missing, a reference is wrong, or no worker could run a job.
@@ -154,7 +158,9 @@ def _prepare(
     valid = {number: checked(spec) for number, spec in given.items()}
     distinct = valid.values()
     offered = (yield from offer(distinct, seen)) if specs else Offer()
-    models = yield from _versions(distinct, seen)
+    models = yield from _versions(distinct, known)
+    if seen and not models.keys() <= known.keys():
+        seen.note_versions(models)
     checks = kind_of_checks(models, offered)
     routed: dict[int, tuple[Spec, str, str]] = {}
     prepared: list[intake.NewJob] = []
@@ -172,17 +178,13 @@ def _prepare(
     return prepared, models
 
 
-def _versions(specs: Iterable[Spec], seen: Seen | None) -> Steps[dict[str, ModelVersion]]:
-    """The registered versions that specs name, by reference: those that were seen, or as they are now."""
+def _versions(specs: Iterable[Spec], known: Mapping[str, ModelVersion]) -> Steps[dict[str, ModelVersion]]:
+    """The registered versions that specs name, by reference: those that are known, and others as they are now."""
     named = (ref for spec in specs for ref in kind_of(spec).models(spec))
     refs = list(dict.fromkeys(ref for ref in named if not ref.startswith(("#", JOB_MODEL))))
-    known = seen.versions() if seen else {}
     if unknown := [ref for ref in refs if ref not in known]:
         versions: list[ModelVersion] = yield registry.resolve_all(unknown)
-        looked_up = dict(zip(unknown, versions, strict=True))
-        if seen:
-            seen.note_versions(looked_up)
-        known = {**known, **looked_up}
+        known = {**known, **dict(zip(unknown, versions, strict=True))}
     return {ref: known[ref] for ref in refs}
 
 
