@@ -6,7 +6,7 @@ of Redis is validated first, and kombu sees valid messages only.
 
 import logging
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import redis
@@ -102,13 +102,18 @@ class _Filter:
         _log.warning("a message of %d bytes on %s is put aside: %s", len(raw), queue, reason)
         self._run(quarantine.put_aside(reason, queue, raw))
 
-    def _run(self, call: Call[Any]) -> None:
+    @cached_property
+    def _connection(self) -> Connection:
+        """One for all messages: it keeps what it has opened in kombu's pool, which has few."""
         with self._channel.conn_or_acquire() as client:
-            try:
-                Connection(lambda: client, "the broker").run(call)
-            except (StokerError, ResponseError) as error:
-                # The message has left its queue all the same, and the worker must go on.
-                _log.warning("not counted: %s", error)
+            return Connection(lambda: client, "the broker")
+
+    def _run(self, call: Call[Any]) -> None:
+        try:
+            self._connection.run(call)
+        except (StokerError, ResponseError) as error:
+            # The message has left its queue all the same, and the worker must go on.
+            _log.warning("not counted: %s", error)
 
 
 class _Client(redis.Redis):
