@@ -21,7 +21,8 @@ from stoker.errors import public_class
 from stoker.ledger import attempts, dead_jobs
 from stoker.ledger.attempt import Attempt
 from stoker.local.server import local_server
-from stoker.redis.connection import Connection
+from stoker.redis.calls import Call
+from stoker.redis.connection import AsyncConnection, Connection
 from stoker.settings import Settings
 
 from ..conftest import PATIENCE_S, Eventually
@@ -516,5 +517,19 @@ def test_the_same_for_asyncio(redis_url: str, eventually: Eventually) -> None:
         for use in uses:
             with pytest.raises(stoker.ClientClosed, match="has been closed: make a new one"):
                 await use()
+
+    asyncio.run(story())
+
+
+def test_what_was_popped_while_an_event_loop_stood_still_is_not_lost(redis_url: str, eventually: Eventually) -> None:
+    async def story() -> None:
+        connection = AsyncConnection.open(Settings(socket_timeout_s=1), redis_url)
+        popping = asyncio.create_task(connection.run(Call(("BLPOP", "answers", 0), list), patience_s=0))
+        with redis.Redis.from_url(redis_url) as server:
+            await asyncio.to_thread(eventually, lambda: blocked(server))
+            server.rpush("answers", "one")
+        time.sleep(1.5)  # noqa: ASYNC251  # as where an app computes in its loop
+        assert await popping == [b"answers", b"one"]
+        await connection.close()
 
     asyncio.run(story())

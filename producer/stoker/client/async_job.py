@@ -153,7 +153,12 @@ class AsyncJob(AsyncCalls, Generic[R_co]):
 
     async def _await(self, end: AwaitedEnd) -> None:
         if pause := end.pause():
-            end.waited(await self._listener.get().wait(self.id, pause.after, pause.seconds, for_end=True))
+            newest = await self._listener.get().wait(self.id, pause.after, pause.seconds, for_end=True)
+            if not newest:
+                # Who waits for events that cannot be read is told, and holds up the one reader no longer.
+                own = records.events(self.id, pause.after, limit=1)
+                await self._connection.run(own, patience_s=end.deadline.patience_s())
+            end.waited(newest)
         else:
             check_time(await self._status(end), end.deadline)
 

@@ -245,7 +245,12 @@ class Job(Calls, Generic[R_co]):
 
     def _await(self, end: AwaitedEnd) -> None:
         if pause := end.pause():
-            end.waited(self._listener.get().wait(self.id, pause.after, pause.seconds, for_end=True))
+            newest = self._listener.get().wait(self.id, pause.after, pause.seconds, for_end=True)
+            if not newest:
+                # Who waits for events that cannot be read is told, and holds up the one reader no longer.
+                own = records.events(self.id, pause.after, limit=1)
+                self._connection.run(own, patience_s=end.deadline.patience_s())
+            end.waited(newest)
         else:
             check_time(self._status(end), end.deadline)
 

@@ -16,6 +16,7 @@ from .turns import Turns
 
 Link = redis.asyncio.Connection
 ThreadLink = redis.connection.ConnectionInterface
+_PARTS = 4
 
 
 class ThreadLinks:
@@ -138,8 +139,38 @@ class Links:
         await self.client.connection_pool.ensure_connection(link)
         link.socket_timeout = None
         try:
-            async with asyncio.timeout(self._limits.wait_s):
-                await link.send_command(*words)
-                return await self.client.parse_response(link, str(words[0]))
+            async with asyncio.timeout(None) as limit:
+                clock = _Clock(limit, self._limits.wait_s)
+                try:
+                    await link.send_command(*words)
+                    return await self.client.parse_response(link, str(words[0]))
+                finally:
+                    clock.stop()
         except TimeoutError:
             raise redis.TimeoutError(f"no answer within {self._limits.wait_s:g} s") from None
+
+
+class _Clock:
+    """Lets a limit run out after so many seconds of the loop's own time.
+
+    While a loop stands still, the limit runs out and the answer comes: what had been popped would be lost. So its time
+    is counted in parts, of which such a moment is one.
+    """
+
+    def __init__(self, limit: asyncio.Timeout, seconds: float) -> None:
+        self._limit = limit
+        self._part_s = seconds / _PARTS
+        self._left = _PARTS
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(self._part_s, self._tick)
+
+    def stop(self) -> None:
+        """Stop counting."""
+        self._timer.cancel()
+
+    def _tick(self) -> None:
+        self._left -= 1
+        if self._left:
+            self._timer = self._loop.call_later(self._part_s, self._tick)
+        else:
+            self._limit.reschedule(self._loop.time())
