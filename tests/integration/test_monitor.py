@@ -1,6 +1,7 @@
 """A Monitor: it holds no slot, tests each window of requests, and says what has moved."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from stoker.ledger.keys import key
 from stoker.local import redis_url_of
 from stoker.redis.connection import Connection
 from stoker.settings import Settings
+from stoker_workers.serving import sampling
 
 from .. import commands
 from ..conftest import PATIENCE_S, Eventually
@@ -64,6 +66,8 @@ def test_what_is_asked_is_held_against_the_reference_window_by_window(
     other = client.submit(stoker.Monitor(model="watched", window=WINDOW))
     with pytest.raises(stoker.JobFailed, match=f"is watched by job {job.id} already"):
         other.result(timeout=PATIENCE_S)
+    # So often a predictor asks what is to be sampled.
+    time.sleep(sampling._ASK_EVERY_S + 0.2)
 
     drawn = rng.choice(len(ROWS), WINDOW, replace=False)
     for at in drawn[:10]:
